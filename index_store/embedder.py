@@ -1,0 +1,99 @@
+"""What an embedder is, and its identity.
+
+The `Embedder` protocol is what every provider implements, offline or remote. Callers never depend on a provider.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from index_store.ids import hex_digest
+
+EMBEDDER_SCHEME = "nightpress.embedder.v1"
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedderSpec:
+    """Identity of an embedder: two specs that are equal make the same vectors from the same text.
+
+    Attributes:
+        provider: Name of the implementation, such as "offline", "hashing", "mistral".
+        model: Name of the model at the provider.
+        revision: Revision of weights and code that shape the vectors.
+        dimension: Length of a vector, at least 1.
+        tokenizer: Identity of the tokenizer that counts tokens.
+        max_input_tokens: Longest text that is embedded whole.
+        price_per_million_tokens: Price in the provider's currency, 0 when it costs nothing; not part of the identity.
+    """
+
+    provider: str
+    model: str
+    revision: str
+    dimension: int
+    tokenizer: str
+    max_input_tokens: int
+    price_per_million_tokens: float = 0.0
+
+    @property
+    def id(self) -> str:
+        """64 hexadecimal characters that name this embedder in paths and manifests."""
+        return hex_digest(
+            EMBEDDER_SCHEME, self.provider, self.model, self.revision, self.dimension, self.tokenizer
+        )
+
+
+class Tokenizer(Protocol):
+    """Counts tokens; tokens never span white space, so counts of words add up."""
+
+    @property
+    def identity(self) -> str:
+        """Name and revision, part of the embedder's identity."""
+        ...
+
+    def count(self, words: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each word; a word holds no white space."""
+        ...
+
+
+class Embedder(Protocol):
+    """Makes vectors from texts."""
+
+    @property
+    def spec(self) -> EmbedderSpec:
+        """The identity written into manifests and cache paths."""
+        ...
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer that `spec.tokenizer` names."""
+        ...
+
+    @property
+    def max_batch(self) -> int:
+        """How many texts one request may hold, at least 1."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed texts in one request.
+
+        Args:
+            texts: Between 1 and `max_batch` non-empty texts.
+
+        Returns:
+            float32, shape (len(texts), spec.dimension), rows L2-normalised, in the order of `texts`. The same text
+            gives the same row whatever stands beside it in the request.
+
+        Raises:
+            TransientError: The provider is busy or out of reach.
+            UsageError: The provider refuses the key, the model or the request itself.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release connections, sessions and threads; calling it twice is harmless."""
+        ...

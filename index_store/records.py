@@ -1,0 +1,140 @@
+"""The records that cross rooms: what a chunk, a document and a hit are.
+
+Invariants: every record is frozen; pages and slides are 1-based as a person counts them; row ranges are
+half-open [start, end) over 1-based sheet rows; texts are valid Unicode without lone surrogates.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """Where in its document a chunk stands, precise enough for a person to check it.
+
+    Attributes:
+        page: 1-based page of a paged document, else None.
+        slide: 1-based slide of a presentation, else None.
+        sheet: Name of the sheet of a workbook, else None.
+        row_start: First sheet row of the chunk, 1-based, else None.
+        row_end: One past the last sheet row of the chunk, else None.
+        section: Heading path from the outermost to the innermost, possibly empty.
+    """
+
+    page: int | None = None
+    slide: int | None = None
+    sheet: str | None = None
+    row_start: int | None = None
+    row_end: int | None = None
+    section: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """The unit that is embedded and retrieved.
+
+    Attributes:
+        text: What is embedded and shown.
+        tokens: Exact length of `text` by the embedder's tokenizer.
+        citation: Where the chunk stands in its document.
+    """
+
+    text: str
+    tokens: int
+    citation: Citation = field(default_factory=Citation)
+
+
+class Reason(Enum):
+    """Why a document was refused; the value is what machines read."""
+
+    UNREADABLE = "unreadable"  # the operating system would not give us its bytes
+    EMPTY = "empty"  # zero bytes, or nothing but blanks
+    NO_TEXT = "no-text"  # it opens, and holds no text that a parser can reach
+    ENCRYPTED = "encrypted"  # a password is needed
+    CORRUPT = "corrupt"  # the bytes are not a valid file of their type
+    UNSUPPORTED = "unsupported"  # a type or variant that no parser here reads
+    TOO_LARGE = "too-large"  # over a declared limit of bytes, cells, entries or expansion
+    TIMEOUT = "timeout"  # its parser was killed at the wall-clock limit
+    MEMORY = "memory"  # its parser was stopped at the memory limit
+    CRASHED = "crashed"  # its parser died
+    CHANGED = "changed"  # the file changed or vanished while it was read
+    EMBEDDING = "embedding"  # its text was refused by the embedder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A document refused, with a reason that machines and people can read.
+
+    Attributes:
+        reason: The machine-readable reason.
+        detail: One line for a person; never document text.
+        parser: Identity of the parser that refused it, empty when none ran.
+        attempts: How many runs have tried this content, at least 1.
+    """
+
+    reason: Reason
+    detail: str
+    parser: str = ""
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentRecord:
+    """One line of the catalog: what the source held and what became of it.
+
+    The observed file and the chunks that serve are told apart, because a changed file that fails to parse may
+    keep its last good chunks.
+
+    Attributes:
+        uri: Name of the document, unique in the catalog; ends in its path relative to the source.
+        size_bytes: Observed size.
+        mtime_ns: Observed modification time, nanoseconds since the epoch.
+        content_hash: SHA-256 of the observed bytes, 64 hexadecimal characters; empty when unreadable.
+        work_key: Identity of parser, limits and chunker that were applied to `content_hash`.
+        rejection: Why the observed content is not indexed, or None when it is.
+        indexed_hash: Content hash whose chunks serve, or None when no chunks do.
+        shard: Shard that holds the chunks, or None when `chunks` is 0.
+        row_start: First row of the chunks in the shard.
+        row_end: One past the last row; rows of a document are contiguous in one shard.
+        shard_uri: The uri written in the shard's chunk table; differs from `uri` after a move.
+        tokens: Tokens of the serving chunks.
+    """
+
+    uri: str
+    size_bytes: int
+    mtime_ns: int
+    content_hash: str
+    work_key: str
+    rejection: Rejection | None = None
+    indexed_hash: str | None = None
+    shard: str | None = None
+    row_start: int = 0
+    row_end: int = 0
+    shard_uri: str = ""
+    tokens: int = 0
+
+    @property
+    def chunks(self) -> int:
+        """Number of serving chunks."""
+        return self.row_end - self.row_start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One search result.
+
+    Attributes:
+        score: Cosine similarity of question and chunk, in [-1, 1].
+        uri: Name of the document.
+        text: Text of the chunk.
+        citation: Where in the document.
+        chunk: Id of the chunk, 64 hexadecimal characters.
+        verbatim: Whether the chunk contains the question word for word.
+    """
+
+    score: float
+    uri: str
+    text: str
+    citation: Citation
+    chunk: str
+    verbatim: bool = False

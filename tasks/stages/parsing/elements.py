@@ -1,0 +1,59 @@
+"""What a parser returns: typed elements in reading order, each with its place.
+
+Invariants: elements stand in reading order; a heading precedes what it heads; texts hold no lone surrogates and no
+NUL; pages, slides and rows are 1-based as a person counts them.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class ElementKind(Enum):
+    """What kind of piece an element is."""
+
+    HEADING = "heading"
+    PARAGRAPH = "paragraph"
+    LIST_ITEM = "list-item"
+    TABLE_ROW = "table-row"
+    CODE = "code"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Element:
+    """One piece of a document.
+
+    Attributes:
+        kind: What the piece is.
+        text: Its text, stripped, not empty. Cells of a table row are joined by " | ".
+        level: Depth of a heading, 1 for the outermost; 0 for everything else.
+        page: 1-based page, or None when the format has no pages.
+        slide: 1-based slide, or None.
+        sheet: Sheet name, or None.
+        row: 1-based sheet row, or None.
+        header: For a table row, the text of the table's header row, else empty. Chunks repeat it.
+    """
+
+    kind: ElementKind
+    text: str
+    level: int = 0
+    page: int | None = None
+    slide: int | None = None
+    sheet: str | None = None
+    row: int | None = None
+    header: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedDocument:
+    """What a parser found in one document.
+
+    Attributes:
+        elements: Pieces in reading order, at least one.
+        title: Title from the document's own metadata or first heading, else empty.
+        warnings: Short notes for the report, such as "encoding guessed: cp1252"; never document text.
+    """
+
+    elements: tuple[Element, ...]
+    title: str = ""
+    warnings: tuple[str, ...] = ()
