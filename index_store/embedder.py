@@ -1,6 +1,7 @@
 """What an embedder is, and its identity.
 
-The `Embedder` protocol is what every provider implements, offline or remote. Callers never depend on a provider.
+The `Embedder` protocol is what every provider implements, offline or remote. Callers never depend
+on a provider.
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,8 @@ class EmbedderSpec:
         dimension: Length of a vector, at least 1.
         tokenizer: Identity of the tokenizer that counts tokens.
         max_input_tokens: Longest text that is embedded whole.
-        price_per_million_tokens: Price in the provider's currency, 0 when it costs nothing; not part of the identity.
+        price_per_million_tokens: Price in the provider's currency, 0 when it costs nothing; not
+            part of the identity.
     """
 
     provider: str
@@ -43,7 +45,12 @@ class EmbedderSpec:
     def id(self) -> str:
         """64 hexadecimal characters that name this embedder in paths and manifests."""
         return hex_digest(
-            EMBEDDER_SCHEME, self.provider, self.model, self.revision, self.dimension, self.tokenizer
+            EMBEDDER_SCHEME,
+            self.provider,
+            self.model,
+            self.revision,
+            self.dimension,
+            self.tokenizer,
         )
 
 
@@ -85,8 +92,8 @@ class Embedder(Protocol):
             texts: Between 1 and `max_batch` non-empty texts.
 
         Returns:
-            float32, shape (len(texts), spec.dimension), rows L2-normalised, in the order of `texts`. The same text
-            gives the same row whatever stands beside it in the request.
+            float32, shape (len(texts), spec.dimension), rows L2-normalised, in the order of
+            `texts`. The same text gives the same row whatever stands beside it in the request.
 
         Raises:
             TransientError: The provider is busy or out of reach.

@@ -10,8 +10,9 @@
     ├── UnfitStoreError         the store does not keep the promises that publishing needs
     └── StoppedError            a gate, tripwire or budget stopped the run on purpose
 
-Invariant: no other exception type of ours exists, and foreign exceptions are translated where they enter.
-Messages are lower case, have no full stop, and name the thing, the value and, where there is one, the remedy.
+Invariant: no other exception type of ours exists, and foreign exceptions are translated where they
+enter. Messages are lower case, have no full stop, and name the thing, the value and, where there is
+one, the remedy.
 """
 
 

@@ -1,7 +1,7 @@
 """Content-derived identifiers: canonical bytes in, full SHA-256 out.
 
-Invariants: an id depends on nothing but the values given; every part is length-prefixed, so that two
-different lists of parts never share their bytes; the scheme name is part of the hashed bytes.
+Invariants: an id depends on nothing but the values given; every part is length-prefixed, so that
+two different lists of parts never share their bytes; the scheme name is part of the hashed bytes.
 """
 
 import hashlib

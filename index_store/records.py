@@ -1,7 +1,7 @@
 """The records that cross rooms: what a chunk, a document and a hit are.
 
-Invariants: every record is frozen; pages and slides are 1-based as a person counts them; row ranges are
-half-open [start, end) over 1-based sheet rows; texts are valid Unicode without lone surrogates.
+Invariants: every record is frozen; pages and slides are 1-based as a person counts them; row ranges
+are half-open [start, end) over 1-based sheet rows; texts are valid Unicode without lone surrogates.
 """
 
 from dataclasses import dataclass, field
@@ -82,14 +82,15 @@ class Rejection:
 class DocumentRecord:
     """One line of the catalog: what the source held and what became of it.
 
-    The observed file and the chunks that serve are told apart, because a changed file that fails to parse may
-    keep its last good chunks.
+    The observed file and the chunks that serve are told apart, because a changed file that fails to
+    parse may keep its last good chunks.
 
     Attributes:
         uri: Name of the document, unique in the catalog; ends in its path relative to the source.
         size_bytes: Observed size.
         mtime_ns: Observed modification time, nanoseconds since the epoch.
-        content_hash: SHA-256 of the observed bytes, 64 hexadecimal characters; empty when unreadable.
+        content_hash: SHA-256 of the observed bytes, 64 hexadecimal characters; empty when
+            unreadable.
         work_key: Identity of parser, limits and chunker that were applied to `content_hash`.
         rejection: Why the observed content is not indexed, or None when it is.
         indexed_hash: Content hash whose chunks serve, or None when no chunks do.

@@ -1,7 +1,7 @@
 """What a parser returns: typed elements in reading order, each with its place.
 
-Invariants: elements stand in reading order; a heading precedes what it heads; texts hold no lone surrogates and no
-NUL; pages, slides and rows are 1-based as a person counts them.
+Invariants: elements stand in reading order; a heading precedes what it heads; texts hold no lone
+surrogates and no NUL; pages, slides and rows are 1-based as a person counts them.
 """
 
 from dataclasses import dataclass
@@ -51,7 +51,8 @@ class ParsedDocument:
     Attributes:
         elements: Pieces in reading order, at least one.
         title: Title from the document's own metadata or first heading, else empty.
-        warnings: Short notes for the report, such as "encoding guessed: cp1252"; never document text.
+        warnings: Short notes for the report, such as "encoding guessed: cp1252"; never document
+            text.
     """
 
     elements: tuple[Element, ...]

@@ -1,0 +1,340 @@
+"""List the documents of one or more source folders, and prove that the listing is complete.
+
+Invariants: a listing is returned only when every folder could be read to its end; symbolic links
+are followed once per inode and never lead outside the root unless that is allowed; anything that is
+not a regular file is skipped with a reason; the result is sorted by uri and does not depend on the
+order in which the operating system lists names.
+"""
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import quote_from_bytes
+
+from index_store.errors import StoppedError, UsageError
+
+HASH_BLOCK_BYTES = 1 << 20
+HASH_THREADS = 4  # hashing releases the interpreter lock; more threads only queue for the disk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One folder of documents.
+
+    Attributes:
+        root: The folder.
+        label: First part of every uri from this source; empty when there is only one source.
+    """
+
+    root: Path
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanOptions:
+    """What counts as a document.
+
+    Attributes:
+        extensions: Lower-case endings with their dot.
+        include: Globs over the path relative to the root; empty means everything.
+        exclude: Globs that win over `include`.
+        allow_outside_root: Whether a symbolic link may lead out of its root.
+    """
+
+    extensions: frozenset[str]
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    allow_outside_root: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedFile:
+    """A document as the source shows it.
+
+    Attributes:
+        uri: Name that stays the same when the root is mounted elsewhere.
+        path: Where to read it; may hold surrogate escapes for names that are not UTF-8.
+        size_bytes: Size.
+        mtime_ns: Modification time, nanoseconds since the epoch.
+    """
+
+    uri: str
+    path: str
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """An entry that is not a document, with the reason."""
+
+    uri: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A complete listing.
+
+    Attributes:
+        files: Documents, sorted by uri, uris unique.
+        skipped: Entries that were passed over for a reason worth telling, sorted by uri.
+        ignored: Number of files passed over for their extension or by the globs.
+    """
+
+    files: tuple[ListedFile, ...]
+    skipped: tuple[Skipped, ...] = ()
+    ignored: int = 0
+
+
+def parse_sources(specs: Sequence[str]) -> tuple[Source, ...]:
+    """Turn `DIR` or `NAME=DIR` into sources.
+
+    A single source needs no name. Several get the folder's own name unless one is given.
+
+    Raises:
+        UsageError: No source is given, or two sources have the same name.
+    """
+    if not specs:
+        raise UsageError("no source given; use --source DIR or set NIGHTPRESS_SOURCE")
+    sources = [_parse_source(spec, several=len(specs) > 1) for spec in specs]
+    labels = [source.label for source in sources]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UsageError(f"two sources are named {label!r}; name them with NAME=DIR")
+    return tuple(sources)
+
+
+def _parse_source(spec: str, *, several: bool) -> Source:
+    name, equals, folder = spec.partition("=")
+    if equals and re.fullmatch(r"[A-Za-z0-9._-]+", name) and not Path(spec).exists():
+        return Source(root=Path(folder), label=name)
+    root = Path(spec)
+    return Source(root=root, label=root.resolve().name if several else "")
+
+
+def scan(sources: Sequence[Source], options: ScanOptions) -> Listing:
+    """List every document of every source.
+
+    Args:
+        sources: Folders with distinct labels.
+        options: What counts as a document.
+
+    Returns:
+        The complete listing.
+
+    Raises:
+        StoppedError: A root is missing or not a folder, or any folder could not be read to its end.
+    """
+    files: dict[str, ListedFile] = {}
+    skipped: list[Skipped] = []
+    ignored = 0
+    for source in sources:
+        walk = _Walk(source=source, options=options)
+        walk.run()
+        files.update(walk.files)
+        skipped += walk.skipped
+        ignored += walk.ignored
+    return Listing(
+        files=tuple(files[uri] for uri in sorted(files)),
+        skipped=tuple(sorted(skipped, key=lambda entry: entry.uri)),
+        ignored=ignored,
+    )
+
+
+def hash_files(
+    paths: Sequence[str], on_done: Callable[[int], None] | None = None
+) -> list[str | None]:
+    """Hash the content of files.
+
+    Args:
+        paths: Files to read.
+        on_done: Called with the number of files finished so far.
+
+    Returns:
+        For each path 64 hexadecimal characters of SHA-256, or None when the file is gone or cannot
+        be read.
+    """
+    hashes: list[str | None] = []
+    with ThreadPoolExecutor(max_workers=HASH_THREADS) as pool:
+        for content_hash in pool.map(_hash_file, paths):
+            hashes.append(content_hash)
+            if on_done is not None:
+                on_done(len(hashes))
+    return hashes
+
+
+def _hash_file(path: str) -> str | None:
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Walk:
+    """One source while it is listed."""
+
+    source: Source
+    options: ScanOptions
+    files: dict[str, ListedFile] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
+    ignored: int = 0
+    _folders: set[tuple[int, int]] = field(default_factory=set)
+    _inodes: set[tuple[int, int]] = field(default_factory=set)
+    _links: list[tuple[str, str]] = field(default_factory=list)
+    _real_root: str = ""
+
+    def run(self) -> None:
+        root = str(self.source.root)
+        try:
+            info = os.stat(root)
+        except OSError as error:
+            raise StoppedError(
+                f"source {root!r} cannot be read: {error.strerror}; mount it or correct --source"
+            ) from error
+        if not stat.S_ISDIR(info.st_mode):
+            raise StoppedError(f"source {root!r} is not a folder; give the folder that holds it")
+        self._real_root = os.path.realpath(root)
+        self._enter(root, "", info)
+        while self._links:  # links wait until every real name is known, so that the real name wins
+            waiting, self._links = sorted(self._links), []
+            for path, relative in waiting:
+                self._follow(path, relative)
+
+    def _enter(self, folder: str, relative: str, info: os.stat_result) -> None:
+        """List a folder and everything below it, without following links."""
+        self._folders.add((info.st_dev, info.st_ino))
+        pending = [(folder, relative)]
+        while pending:
+            path, prefix = pending.pop()
+            for entry in self._entries(path):
+                name = f"{prefix}{entry.name}"
+                if entry.is_symlink():
+                    self._links.append((entry.path, name))
+                elif entry.is_dir(follow_symlinks=False):
+                    if self._new_folder(entry.path, name):
+                        pending.append((entry.path, name + "/"))
+                else:
+                    self._take(entry.path, name)
+
+    def _entries(self, folder: str) -> Iterator[os.DirEntry[str]]:
+        try:
+            with os.scandir(folder) as entries:
+                yield from entries
+        except FileNotFoundError:
+            if folder == str(self.source.root):
+                raise StoppedError(f"source {folder!r} vanished while it was listed") from None
+            # A folder removed between its parent's listing and its own is gone, not unread.
+        except OSError as error:
+            raise StoppedError(
+                f"listing of {folder!r} is incomplete: {error.strerror}; "
+                "make it readable or leave it out with --exclude"
+            ) from error
+
+    def _new_folder(self, path: str, relative: str) -> bool:
+        if _matches(relative + "/", self.options.exclude):
+            return False
+        try:
+            info = os.stat(path)
+        except FileNotFoundError:
+            return False
+        key = (info.st_dev, info.st_ino)
+        if key in self._folders:
+            return False
+        self._folders.add(key)
+        return True
+
+    def _follow(self, path: str, relative: str) -> None:
+        real = os.path.realpath(path)
+        inside = real == self._real_root or real.startswith(self._real_root.rstrip("/") + "/")
+        try:
+            info = os.stat(path)
+        except OSError as error:
+            self._skip(relative, f"broken link: {error.strerror}")
+            return
+        if not inside and not self.options.allow_outside_root:
+            self._skip(relative, "link leads outside the source")
+        elif stat.S_ISDIR(info.st_mode):
+            if self._new_folder(path, relative):
+                self._enter(path, relative + "/", info)
+        elif (info.st_dev, info.st_ino) not in self._inodes:
+            self._take(path, relative)
+
+    def _take(self, path: str, relative: str) -> None:
+        """Add one entry that is neither a folder nor a link."""
+        if not self._wanted(relative):
+            self.ignored += 1
+            return
+        try:
+            info = os.stat(path)
+        except FileNotFoundError:
+            return  # vanished while we looked: as if it had never been there
+        except OSError as error:
+            raise StoppedError(f"{path!r} cannot be examined: {error.strerror}") from error
+        if not stat.S_ISREG(info.st_mode):
+            self._skip(relative, _kind_of(info.st_mode))
+            return
+        self._inodes.add((info.st_dev, info.st_ino))
+        uri = self._uri(relative)
+        self.files[uri] = ListedFile(
+            uri=uri, path=path, size_bytes=info.st_size, mtime_ns=info.st_mtime_ns
+        )
+
+    def _wanted(self, relative: str) -> bool:
+        if os.path.splitext(relative)[1].lower() not in self.options.extensions:
+            return False
+        if _matches(relative, self.options.exclude):
+            return False
+        return not self.options.include or _matches(relative, self.options.include)
+
+    def _skip(self, relative: str, reason: str) -> None:
+        if not _matches(relative, self.options.exclude):
+            self.skipped.append(Skipped(uri=self._uri(relative), reason=reason))
+
+    def _uri(self, relative: str) -> str:
+        name = f"{self.source.label}/{relative}" if self.source.label else relative
+        return printable_uri(name)
+
+
+def printable_uri(name: str) -> str:
+    """Return a name as valid Unicode; one whose bytes are not UTF-8 is percent-encoded."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return quote_from_bytes(os.fsencode(name), safe="/ ()[]{},;=+&@!'~#")
+    return name
+
+
+def _kind_of(mode: int) -> str:
+    kinds = {
+        stat.S_IFIFO: "named pipe",
+        stat.S_IFSOCK: "socket",
+        stat.S_IFCHR: "character device",
+        stat.S_IFBLK: "block device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "not a regular file")
+
+
+def _matches(relative: str, globs: Sequence[str]) -> bool:
+    return any(_glob(pattern).fullmatch(relative) for pattern in globs)
+
+
+@lru_cache(maxsize=256)
+def _glob(pattern: str) -> re.Pattern[str]:
+    """Translate a glob: `*` and `?` stay within a name, `**` crosses folders.
+
+    A pattern without `/` matches at any depth.
+    """
+    if "/" not in pattern:
+        pattern = f"**/{pattern}"
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
+    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(known.get(part, re.escape(part)) for part in parts), re.DOTALL)
