@@ -1,0 +1,116 @@
+"""The default embedder: multilingual, offline, no server and no key.
+
+A vector has two halves: 512 numbers of the Universal Sentence Encoder multilingual v3 (meaning, 16 languages) and 512 of
+signed hashed words (exact wording). Each half is L2-normalised and scaled by the square root of its weight, so that the
+inner product of two vectors is the weighted mean of the two cosines.
+
+Invariant: one text is one call of the network, because its 8-bit arithmetic lets texts of a batch influence each
+other; the same text gives the same bytes whatever stands beside it.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from index_store.embedder import EmbedderSpec, Tokenizer, Vectors
+from index_store.embedders.lexical import LEXICAL_REVISION, LexicalVectors
+from index_store.embedders.sentencepiece_tokenizer import SentencePieceTokenizer
+from index_store.embedders.weights import tokenizer_model, weights_path, weights_revision
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+DENSE_DIMENSION = 512
+LEXICAL_DIMENSION = 512
+LEXICAL_WEIGHT = 0.5  # chosen by measurement, see benchmarks/README.md
+MAX_INPUT_TOKENS = 2048
+MAX_BATCH = 256
+
+
+class OfflineEmbedder:
+    """Embeds with weights from an installed package.
+
+    Args:
+        threads: Texts embedded at the same time, at least 1.
+
+    Raises:
+        UsageError: The weights are not installed.
+    """
+
+    def __init__(self, *, threads: int = 2) -> None:
+        self._path = weights_path()
+        self._threads = max(1, threads)
+        self._lexical = LexicalVectors(LEXICAL_DIMENSION)
+        self._pool: ThreadPoolExecutor | None = None
+
+    @cached_property
+    def spec(self) -> EmbedderSpec:
+        """The identity written into manifests and cache paths."""
+        return EmbedderSpec(
+            provider="offline",
+            model="use-multilingual-v3-int8+words",
+            revision=f"{weights_revision(self._path)}.{LEXICAL_REVISION}.{LEXICAL_WEIGHT}",
+            dimension=DENSE_DIMENSION + LEXICAL_DIMENSION,
+            tokenizer=self.tokenizer.identity,
+            max_input_tokens=MAX_INPUT_TOKENS,
+        )
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer that `spec.tokenizer` names."""
+        return SentencePieceTokenizer(tokenizer_model(self._path))
+
+    @property
+    def max_batch(self) -> int:
+        """How many texts one request may hold."""
+        return MAX_BATCH
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return float32, shape (len(texts), 1024), rows L2-normalised."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="offline-embedder")
+        _ = self._session  # opened once, before threads race for it
+        rows = np.empty((len(texts), DENSE_DIMENSION + LEXICAL_DIMENSION), np.float32)
+        for row, vector in enumerate(self._pool.map(self._vector, texts)):
+            rows[row] = vector
+        return rows
+
+    def close(self) -> None:
+        """Release the threads and the weights; calling it twice is harmless."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+        self.__dict__.pop("_session", None)
+
+    @cached_property
+    def _session(self) -> "InferenceSession":
+        return _open_session(self._path)
+
+    def _vector(self, text: str) -> npt.NDArray[np.float64]:
+        dense = self._dense(text)
+        lexical = self._lexical.vector(text)
+        joined = np.concatenate(
+            (dense * np.sqrt(1.0 - LEXICAL_WEIGHT), lexical * np.sqrt(LEXICAL_WEIGHT))
+        )
+        return joined / np.sqrt(np.dot(joined, joined))  # a text of signs alone has no lexical half
+
+    def _dense(self, text: str) -> npt.NDArray[np.float64]:
+        (output,) = self._session.run(None, {"inputs": np.array([text], dtype=object)})
+        vector: npt.NDArray[np.float64] = np.asarray(output[0], np.float64)
+        return vector / np.sqrt(np.dot(vector, vector))
+
+
+def _open_session(path: Path) -> "InferenceSession":
+    import onnxruntime  # noqa: PLC0415  heavy; loaded when the first text is embedded
+    import onnxruntime_extensions  # noqa: PLC0415
+
+    options = onnxruntime.SessionOptions()
+    options.register_custom_ops_library(onnxruntime_extensions.get_library_path())
+    options.intra_op_num_threads = 1  # threads are spent on texts, which scales better
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,84 @@
+"""From a written name to an embedder.
+
+    offline                              weights from a package, multilingual (default)
+    hashing, hashing:384                 hashed words of the given dimension, for tests and trials
+    llama-index:package.Class?{"k": 1}   any LlamaIndex embedding, built with the JSON object as keyword arguments
+
+Invariant: a name opens the same embedder on every machine, or fails with the remedy.
+"""
+
+from index_store.embedder import Embedder, EmbedderSpec, Tokenizer
+from index_store.embedders.hashing import DEFAULT_DIMENSION, HashingEmbedder, PieceTokenizer
+from index_store.errors import UsageError
+
+OFFLINE = "offline"
+HASHING = "hashing"
+LLAMA_INDEX = "llama-index"
+
+
+def open_embedder(spec: str, *, threads: int = 2) -> Embedder:
+    """Open the embedder that `spec` names; weights load when the first text is embedded.
+
+    Args:
+        spec: One of the forms above.
+        threads: Texts embedded at the same time by embedders that compute here.
+
+    Raises:
+        UsageError: No such embedder, a bad argument, or a package is missing.
+    """
+    provider, _, argument = spec.partition(":")
+    if provider == OFFLINE and not argument:
+        from index_store.embedders.offline import OfflineEmbedder  # noqa: PLC0415  needs weights
+
+        return OfflineEmbedder(threads=threads)
+    if provider == HASHING:
+        return HashingEmbedder(_dimension(argument))
+    if provider == LLAMA_INDEX:
+        from index_store.embedders.llama import open_llama  # noqa: PLC0415  optional package
+
+        return open_llama(argument)
+    raise _unknown(spec)
+
+
+def open_tokenizer(spec: str) -> Tokenizer:
+    """Open the tokenizer of the embedder that `spec` names, without its weights.
+
+    Raises:
+        UsageError: As `open_embedder`.
+    """
+    provider, _, argument = spec.partition(":")
+    if provider == OFFLINE and not argument:
+        from index_store.embedders.sentencepiece_tokenizer import (  # noqa: PLC0415  needs weights
+            open_offline_tokenizer,
+        )
+
+        return open_offline_tokenizer()
+    if provider in (HASHING, LLAMA_INDEX):
+        return PieceTokenizer()
+    raise _unknown(spec)
+
+
+def spec_string(spec: EmbedderSpec) -> str:
+    """Return the name that `open_embedder` understands for an identity read from a manifest."""
+    match spec.provider:
+        case "hashing":
+            return f"{HASHING}:{spec.dimension}"
+        case "llama-index":
+            return f"{LLAMA_INDEX}:{spec.model}"
+        case _:
+            return spec.provider
+
+
+def _dimension(argument: str) -> int:
+    if not argument:
+        return DEFAULT_DIMENSION
+    if not argument.isascii() or not argument.isdigit():
+        raise UsageError(f"embedder 'hashing:{argument}': the dimension is not a whole number")
+    return int(argument)
+
+
+def _unknown(spec: str) -> UsageError:
+    return UsageError(
+        f"embedder '{spec}' is unknown; there are: offline, hashing, hashing:DIMENSION, "
+        "llama-index:package.module.ClassName"
+    )
