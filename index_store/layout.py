@@ -1,0 +1,92 @@
+"""Where things are in a store: every key is made here.
+
+Invariant: a key never depends on anything but the arguments, and a collection's keys all start
+with its name and a slash.
+"""
+
+import re
+
+from index_store.errors import UsageError
+
+EMBEDDINGS_FOLDER = "embeddings"  # at store level: every collection shares what was paid for
+COLLECTION_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+LOG_NAME = re.compile(r"(\d{12})\.json")
+
+
+def check_collection(name: str) -> str:
+    """Return `name` when it is a valid name of a collection.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if not COLLECTION_NAME.fullmatch(name) or name == EMBEDDINGS_FOLDER:
+        raise UsageError(
+            f"collection name {name!r} must match {COLLECTION_NAME.pattern} "
+            f"and must not be {EMBEDDINGS_FOLDER!r}"
+        )
+    return name
+
+
+def format_key(collection: str) -> str:
+    """Key of the file that makes a folder a collection."""
+    return f"{collection}/format.json"
+
+
+def log_prefix(collection: str) -> str:
+    """Prefix of the commit log."""
+    return f"{collection}/log/"
+
+
+def log_key(collection: str, seq: int) -> str:
+    """Key of one log record; `seq` starts at 1."""
+    return f"{collection}/log/{seq:012d}.json"
+
+
+def manifest_key(collection: str, version: str) -> str:
+    """Key of a version's manifest."""
+    return f"{collection}/versions/{version}/manifest.json"
+
+
+def report_key(collection: str, version: str) -> str:
+    """Key of a version's report."""
+    return f"{collection}/versions/{version}/report.json"
+
+
+def shard_index_key(collection: str, shard: str) -> str:
+    """Key of a shard's FAISS file."""
+    return f"{collection}/shards/{shard}/index.faiss"
+
+
+def shard_chunks_key(collection: str, shard: str) -> str:
+    """Key of a shard's chunk table."""
+    return f"{collection}/shards/{shard}/chunks.arrow"
+
+
+def catalog_key(collection: str, sha256: str) -> str:
+    """Key of a part of the catalog."""
+    return f"{collection}/catalog/{sha256}.parquet"
+
+
+def deletions_key(collection: str, sha256: str) -> str:
+    """Key of a shard's deletion vector."""
+    return f"{collection}/deletions/{sha256}.roaring"
+
+
+def relocations_key(collection: str, sha256: str) -> str:
+    """Key of the list of moved documents."""
+    return f"{collection}/relocations/{sha256}.arrow"
+
+
+def run_key(collection: str, run: str, name: str) -> str:
+    """Key of a checkpoint of an unfinished run."""
+    return f"{collection}/runs/{run}/{name}"
+
+
+def embeddings_prefix(embedder_id: str) -> str:
+    """Prefix of the vectors that one embedder made."""
+    return f"{EMBEDDINGS_FOLDER}/{embedder_id}/"
+
+
+def embeddings_key(embedder_id: str, sha256: str) -> str:
+    """Key of one part of the embeddings."""
+    return f"{embeddings_prefix(embedder_id)}{sha256}.arrow"
