@@ -85,9 +85,7 @@ def test_what_is_not_a_regular_file_is_skipped_with_a_reason(tmp_path: Path):
 def test_strange_names_survive(tmp_path: Path):
     write(tmp_path, "new\nline.txt")
     write(tmp_path, "émoji 🦊.txt")
-    raw = os.fsencode(tmp_path) + b"/caf\xe9.txt"
-    with open(raw, "wb") as stream:
-        stream.write(b"latin")
+    (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_bytes(b"latin")
     listing = scan([Source(root=tmp_path)], OPTIONS)
     assert [file.uri for file in listing.files] == ["caf%E9.txt", "new\nline.txt", "émoji 🦊.txt"]
     assert all(hash_files([file.path for file in listing.files]))
