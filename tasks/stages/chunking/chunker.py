@@ -1,0 +1,209 @@
+"""From a parsed document to chunks: structure first, then size.
+
+Invariants: no chunk crosses a page, slide or sheet; no chunk has more than `max_tokens`; every word
+of every element is in some chunk, unless its chunk was shorter than `min_chars`; words stay whole
+unless one alone exceeds a quarter of a chunk; the same document and options give the same chunks.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+from index_store.embedder import Tokenizer
+from index_store.records import Chunk, Citation
+from tasks.stages.chunking.cuts import Place, anchors, places
+from tasks.stages.chunking.options import ChunkOptions
+from tasks.stages.chunking.units import Strength, Unit, UnitMaker
+from tasks.stages.parsing.elements import Element, ElementKind, ParsedDocument
+
+PlaceKey = tuple[int | None, int | None, str | None]
+
+
+def chunk_document(
+    parsed: ParsedDocument, options: ChunkOptions, tokenizer: Tokenizer
+) -> list[Chunk]:
+    """Cut a document into chunks.
+
+    Args:
+        parsed: What the parser found.
+        options: Sizes.
+        tokenizer: Counts tokens; the embedder's own.
+
+    Returns:
+        Chunks in reading order; none when the whole text is shorter than `options.min_chars`.
+    """
+    maker = UnitMaker(tokenizer, options.max_tokens)
+    chunks: list[Chunk] = []
+    before: PlaceKey | None = None
+    for key, elements in _places_of(parsed.elements):
+        if before is not None and key[1:] != before[1:]:
+            maker.forget_headings()
+        before = key
+        chunks += _Packer(maker, options, maker.units(elements)).chunks()
+    return [chunk for chunk in chunks if len(chunk.text) >= options.min_chars]
+
+
+def _places_of(elements: Sequence[Element]) -> Iterator[tuple[PlaceKey, list[Element]]]:
+    """Yield the elements of each page, slide or sheet.
+
+    Headings at the foot of a page go to the next page, where the text that they head stands.
+    """
+    run: list[Element] = []
+    key: PlaceKey | None = None
+    for element in elements:
+        new_key = (element.page, element.slide, element.sheet)
+        if key is not None and new_key != key:
+            held = _trailing_headings(run) if new_key[1:] == key[1:] else 0
+            if len(run) > held:
+                yield key, run[: len(run) - held]
+            run = run[len(run) - held :]
+        key = new_key
+        run.append(element)
+    if key is not None:
+        yield key, run
+
+
+def _trailing_headings(run: Sequence[Element]) -> int:
+    count = 0
+    while count < len(run) and run[-1 - count].kind is ElementKind.HEADING:
+        count += 1
+    return count
+
+
+class _Packer:
+    """Packs the units of one page, slide, sheet or unpaged document."""
+
+    def __init__(self, maker: UnitMaker, options: ChunkOptions, units: list[Unit]) -> None:
+        self._maker = maker
+        self._max = options.max_tokens
+        self._overlap = options.overlap_tokens
+        self._room = options.max_tokens - options.overlap_tokens
+        self._units = units
+        self._positions = [0, *accumulate(unit.tokens for unit in units)]
+
+    def chunks(self) -> Iterator[Chunk]:
+        if not self._units:
+            return
+        candidates = places(self._units)
+        ends = [len(self._units)]
+        if self._positions[-1] > self._max:
+            ends = [*anchors(candidates, self._positions, self._room), *ends]
+        ranks = dict(candidates)
+        start = overlap = 0
+        for end in ends:
+            while start < end:
+                stop, chunk = self._chunk(overlap, start, self._stop(overlap, start, end, ranks))
+                yield chunk
+                overlap = self._overlap_start(start, stop)
+                start = stop
+
+    def _stop(self, overlap: int, start: int, end: int, ranks: dict[int, int]) -> int:
+        """Choose the unit before which the chunk that begins at `start` ends."""
+        costs = self._costs(overlap, start, end)
+        stop = start + len(costs)
+        if stop == end:
+            return end
+        left = self._positions[end] - self._positions[start]
+        least_after = self._room // 4
+        short = self._room // 2
+        open_places: list[Place] = []
+        spare = start + 1
+        for index in range(start + 1, stop + 1):
+            if index not in ranks:
+                continue
+            spare = index
+            size = self._positions[index] - self._positions[start]
+            if size >= short and left - size >= least_after:
+                open_places.append((index, ranks[index]))
+        if not open_places:
+            return spare if spare > start + 1 or spare in ranks else max(start + 1, stop)
+        return max(open_places, key=lambda place: place[1])[0]
+
+    def _costs(self, overlap: int, start: int, end: int) -> list[int]:
+        """Return the chunk's size after each unit from `start` on, while it fits; at least one."""
+        size = self._positions[start] - self._positions[overlap]
+        costs: list[int] = []
+        table = None
+        for index in range(start, end):
+            unit = self._units[index]
+            size += unit.tokens
+            if unit.table is not None and unit.table is not table:
+                size += unit.table.tokens
+            table = unit.table
+            if size > self._max and costs:
+                break
+            costs.append(size)
+        return costs
+
+    def _chunk(self, overlap: int, start: int, stop: int) -> tuple[int, Chunk]:
+        """Build the chunk; give back its last units while their exact count is over the limit."""
+        while True:
+            text = _text(self._units[overlap:stop])
+            tokens = self._maker.tokens(text)
+            if tokens <= self._max:
+                break
+            if overlap < start:
+                overlap = start
+            elif stop - start > 1:
+                stop -= 1
+            else:
+                break
+        return stop, Chunk(text=text, tokens=tokens, citation=_citation(self._units[start:stop]))
+
+    def _overlap_start(self, start: int, stop: int) -> int:
+        """Return the first unit that the chunk at `stop` repeats, `stop` itself for none."""
+        if stop >= len(self._units) or self._units[stop].strength > Strength.PARAGRAPH:
+            return stop
+        after = self._units[stop]
+        best = stop
+        for index in range(stop - 1, start, -1):
+            unit = self._units[index]
+            if self._positions[stop] - self._positions[index] > self._overlap:
+                break
+            if unit.table is not None or unit.is_heading or unit.section != after.section:
+                break
+            if unit.strength >= Strength.SENTENCE:
+                best = index
+        return best
+
+
+def _text(units: Sequence[Unit]) -> str:
+    """Return the text of consecutive units: elements on lines of their own, headers repeated."""
+    lines: list[str] = []
+    table = None
+    index = 0
+    while index < len(units):
+        first = units[index]
+        last = index
+        while last + 1 < len(units) and units[last + 1].element is first.element:
+            last += 1
+        if first.table is not None and first.table is not table and first.table.header:
+            if first.table.header != first.element.text:
+                lines.append(first.table.header)
+        table = first.table
+        lines.append(first.element.text[first.start : units[last].end])
+        index = last + 1
+    return "\n".join(lines)
+
+
+def _citation(units: Sequence[Unit]) -> Citation:
+    place = units[-1].element
+    rows = [unit.element.row for unit in units if unit.element.row is not None]
+    section = units[0].section
+    for unit in units:
+        if unit.section is not section:
+            section = _shared(section, unit.section)
+    return Citation(
+        page=place.page,
+        slide=place.slide,
+        sheet=place.sheet,
+        row_start=min(rows) if rows else None,
+        row_end=max(rows) + 1 if rows else None,
+        section=section,
+    )
+
+
+def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    count = 0
+    while count < min(len(one), len(other)) and one[count] == other[count]:
+        count += 1
+    return one[:count]

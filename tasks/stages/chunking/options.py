@@ -1,0 +1,44 @@
+"""What shapes chunks, and the identity of that choice."""
+
+from dataclasses import dataclass
+
+from index_store.errors import UsageError
+
+CHUNKER_REVISION = "structure-1"
+MIN_MAX_TOKENS = 32  # below this, headers and overlap leave no room for text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkOptions:
+    """How documents are cut.
+
+    Attributes:
+        max_tokens: Longest chunk by the embedder's tokenizer, never exceeded.
+        overlap_tokens: At most this much of a chunk's end is repeated at the start of the next.
+        min_chars: Chunks with fewer characters are dropped.
+
+    Raises:
+        UsageError: A value is out of range.
+    """
+
+    max_tokens: int = 512
+    overlap_tokens: int = 64
+    min_chars: int = 50
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < MIN_MAX_TOKENS:
+            raise UsageError(f"chunk size: {self.max_tokens} tokens is below {MIN_MAX_TOKENS}")
+        if not 0 <= self.overlap_tokens <= self.max_tokens // 2:
+            raise UsageError(
+                f"chunk overlap: {self.overlap_tokens} tokens is not in [0, {self.max_tokens // 2}]"
+            )
+        if self.min_chars < 0:
+            raise UsageError(f"shortest chunk: {self.min_chars} characters is below 0")
+
+
+def chunker_identity(options: ChunkOptions, tokenizer_identity: str) -> str:
+    """Return the name of everything that decides where a document is cut."""
+    return (
+        f"{CHUNKER_REVISION};max_tokens={options.max_tokens};overlap_tokens={options.overlap_tokens};"
+        f"min_chars={options.min_chars};tokenizer={tokenizer_identity}"
+    )

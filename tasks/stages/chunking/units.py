@@ -1,0 +1,225 @@
+"""From elements to units, the smallest things that a chunk is packed from.
+
+Invariants: units stand in reading order and together hold every word of the elements; a unit has
+at most a quarter of a chunk's tokens, unless a single character has more; a table row is several
+units only when it is longer than that.
+"""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from enum import IntEnum
+from typing import NamedTuple
+
+from index_store.embedder import Tokenizer
+from tasks.stages.chunking.sentences import (
+    Span,
+    begins_run,
+    character_spans,
+    line_spans,
+    sentence_spans,
+    word_spans,
+)
+from tasks.stages.parsing.elements import Element, ElementKind
+
+SHORT_CHARS = 160  # shorter elements stay whole
+SECTION_CHARS = 200  # a heading path is for people; longer headings are cut in it, not in the text
+_DEEPEST_HEADING = 6
+
+
+class Strength(IntEnum):
+    """How good a place for a cut the start of a unit is; a heading of level 1 has `HEADING` + 5."""
+
+    FRAGMENT = 0
+    SENTENCE = 1
+    ROW = 2
+    PARAGRAPH = 3
+    TABLE = 4
+    HEADING = 5
+
+
+class Table(NamedTuple):
+    """A run of rows under one header, which is repeated in every chunk of the run."""
+
+    header: str
+    tokens: int
+
+
+class Unit(NamedTuple):
+    """A piece of an element; a tuple for speed, since a document may have millions.
+
+    Attributes:
+        element: The element that it is cut from.
+        start: First character in the element's text.
+        end: One past the last character.
+        tokens: Tokens of the piece alone.
+        strength: How good a place for a cut its start is.
+        near: Hash of its text, the base of content-defined cuts.
+        section: Heading path that it stands under.
+        table: The table that it is a row of, or None.
+        glued: Whether no white space parts it from the unit before.
+    """
+
+    element: Element
+    start: int
+    end: int
+    tokens: int
+    strength: int
+    near: int
+    section: tuple[str, ...]
+    table: Table | None
+    glued: bool
+
+    @property
+    def is_heading(self) -> bool:
+        """Whether it is (part of) a heading, which stays with what follows."""
+        return self.element.kind is ElementKind.HEADING
+
+
+class UnitMaker:
+    """Turns elements into units; carries the heading path from one place to the next.
+
+    Args:
+        tokenizer: Counts tokens.
+        max_tokens: Longest chunk.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
+        self._tokenizer = tokenizer
+        self._unit_tokens = max_tokens // 4
+        self._path: list[tuple[int, str]] = []
+        self._section: tuple[str, ...] = ()
+
+    def forget_headings(self) -> None:
+        """Begin a slide or sheet, which stands under no earlier heading."""
+        self._path = []
+        self._section = ()
+
+    def units(self, elements: Sequence[Element]) -> list[Unit]:
+        """Return the units of elements that share a page, slide or sheet."""
+        units: list[Unit] = []
+        before: Element | None = None
+        table: Table | None = None
+        for element in elements:
+            if element.kind is ElementKind.HEADING:
+                self._enter(element)
+            strength = _strength(before, element)
+            if not _same_table(before, element):
+                table = self._table(element)
+                if table is not None and element.header not in (table.header, element.text):
+                    units += self._cut(_header_alone(element), strength, None)
+            units += self._cut(element, strength, table)
+            before = element
+        return units
+
+    def tokens(self, text: str) -> int:
+        """Return the exact number of tokens of a text."""
+        return sum(self._tokenizer.count(text.split()))
+
+    def _enter(self, heading: Element) -> None:
+        level = max(1, heading.level)
+        self._path = [(other, text) for other, text in self._path if other < level]
+        self._path.append((level, heading.text[:SECTION_CHARS]))
+        self._section = tuple(text for _, text in self._path)
+
+    def _table(self, element: Element) -> Table | None:
+        """Return the table that begins with a row; of a long header only the first words repeat."""
+        if element.kind is not ElementKind.TABLE_ROW:
+            return None
+        words = element.header.split()
+        counts = self._tokenizer.count(words)
+        if sum(counts) <= self._unit_tokens:
+            return Table(element.header, sum(counts))
+        kept = total = 0
+        while total + counts[kept] <= self._unit_tokens:
+            total += counts[kept]
+            kept += 1
+        return Table(" ".join(words[:kept]), total)
+
+    def _cut(self, element: Element, strength: int, table: Table | None) -> Iterator[Unit]:
+        text = element.text
+        parted = 0  # end of the unit before, to see what is glued to it
+        for span, inner in self._spans(element):
+            for start, end, tokens in self._fragments(text, span):
+                glued = start == parted and start > 0
+                near = zlib.crc32(text[start:end].encode("utf-8", "surrogatepass"))
+                yield Unit(element, start, end, tokens, strength, near, self._section, table, glued)
+                parted = end
+                strength = Strength.FRAGMENT
+            strength = inner
+
+    def _spans(self, element: Element) -> Iterator[tuple[Span, Strength]]:
+        """Yield spans, each with the strength of the place after it."""
+        text = element.text
+        if element.kind is ElementKind.CODE:
+            spans = line_spans(text)
+        elif element.kind is ElementKind.TABLE_ROW or len(text) <= SHORT_CHARS:
+            spans = [(0, len(text))]
+        else:
+            spans = sentence_spans(text)
+        for span in spans:
+            yield span, Strength.SENTENCE
+
+    def _fragments(self, text: str, span: Span) -> Iterator[tuple[int, int, int]]:
+        """Yield (start, end, tokens) of a span, whole when it is short enough."""
+        start, end = span
+        tokens = self.tokens(text[start:end])
+        if tokens <= self._unit_tokens:
+            yield start, end, tokens
+            return
+        total = 0
+        last = start
+        for word_start, word_end in word_spans(text, span):
+            word = text[word_start:word_end]
+            (count,) = self._tokenizer.count((word,))
+            if total and (total + count > self._unit_tokens or begins_run(word)):
+                yield start, last, total
+                start, total = word_start, 0
+            if count > self._unit_tokens:
+                yield from self._pieces(text, (word_start, word_end))
+                start, total = word_end, 0
+            else:
+                start = word_start if total == 0 else start
+                total += count
+            last = word_end
+        if total:
+            yield start, last, total
+
+    def _pieces(self, text: str, span: Span) -> Iterator[tuple[int, int, int]]:
+        """Yield (start, end, tokens) of a word too long to stay whole."""
+        waiting = list(character_spans(text, span))[::-1]
+        while waiting:
+            start, end = waiting.pop()
+            (count,) = self._tokenizer.count((text[start:end],))
+            if count <= self._unit_tokens or end - start == 1:
+                yield start, end, count
+            else:
+                middle = (start + end) // 2
+                waiting += [(middle, end), (start, middle)]
+
+
+def _strength(before: Element | None, element: Element) -> int:
+    if element.kind is ElementKind.HEADING:
+        return Strength.HEADING + max(0, _DEEPEST_HEADING - max(1, element.level))
+    if _same_table(before, element):
+        return Strength.ROW
+    is_row = element.kind is ElementKind.TABLE_ROW
+    if is_row or (before is not None and before.kind is ElementKind.TABLE_ROW):
+        return Strength.TABLE
+    if element.kind is ElementKind.LIST_ITEM:
+        return Strength.ROW
+    return Strength.PARAGRAPH
+
+
+def _same_table(before: Element | None, element: Element) -> bool:
+    return (
+        before is not None
+        and before.kind is ElementKind.TABLE_ROW
+        and element.kind is ElementKind.TABLE_ROW
+        and before.header == element.header
+    )
+
+
+def _header_alone(row: Element) -> Element:
+    """Return a table's header as an element of its own, for headers too long to be repeated whole."""
+    return replace(row, text=row.header, header="", row=None)
