@@ -1,0 +1,104 @@
+"""What the command line prints, and the exit code that an error becomes.
+
+Invariants: with `--json` standard output holds one JSON object and nothing else; everything that is
+not a result goes to standard error; a person's mistake never shows a stack trace.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import IntEnum
+
+import click
+import orjson
+
+from index_store.errors import (
+    ConflictError,
+    CorruptArtifactError,
+    IndexStoreError,
+    NotFoundError,
+    StoppedError,
+    UnfitStoreError,
+    UnknownOutcomeError,
+    UsageError,
+)
+
+PROGRESS = "nightpress.progress"  # logger of the lines that show a run at work
+
+
+class ExitCode(IntEnum):
+    """What the process says to its caller."""
+
+    DONE = 0
+    FAILED = 1
+    MISTAKE = 2
+    STOPPED = 3
+    RACE = 4
+    DAMAGED = 5
+
+
+_CODES: tuple[tuple[type[IndexStoreError], ExitCode], ...] = (
+    (UsageError, ExitCode.MISTAKE),
+    (NotFoundError, ExitCode.MISTAKE),
+    (StoppedError, ExitCode.STOPPED),
+    (ConflictError, ExitCode.RACE),
+    (UnknownOutcomeError, ExitCode.RACE),
+    (CorruptArtifactError, ExitCode.DAMAGED),
+    (UnfitStoreError, ExitCode.DAMAGED),
+)
+
+
+def exit_code(error: IndexStoreError) -> ExitCode:
+    """Return the exit code of an error of ours."""
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return code
+    return ExitCode.FAILED
+
+
+@contextmanager
+def errors_become_exit_codes() -> Iterator[None]:
+    """Turn errors of ours into one line on standard error and an exit code."""
+    try:
+        yield
+    except IndexStoreError as error:
+        click.echo(f"nightpress: {error}", err=True)
+        sys.exit(exit_code(error))
+    except KeyboardInterrupt:
+        click.echo("nightpress: interrupted; the same command goes on from here", err=True)
+        sys.exit(ExitCode.FAILED)
+
+
+def set_up_logging(level: str, *, quiet: bool) -> None:
+    """Send log lines to standard error: progress always unless quiet, the rest from a level on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger("nightpress")
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    progress = logging.getLogger(PROGRESS)
+    plain = logging.StreamHandler(sys.stderr)
+    plain.setFormatter(logging.Formatter("%(message)s"))
+    progress.handlers = [plain]
+    progress.propagate = False
+    progress.setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+def print_json(value: Mapping[str, object]) -> None:
+    """Print one JSON object on standard output."""
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def print_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Print columns that line up; control characters in cells are shown, not sent."""
+    shown = [head, *[tuple(visible(cell) for cell in row) for row in rows]]
+    widths = [max(len(row[column]) for row in shown) for column in range(len(head))]
+    for row in shown:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+def visible(text: str) -> str:
+    """Return text without characters that would move the cursor or change the terminal."""
+    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in text)

@@ -1,0 +1,203 @@
+"""What a run says about itself: one record, and the texts that people read.
+
+Invariants: pure; every count comes from the run's own records; no document text is ever part of it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tasks.stages.diffing import Action, Plan
+
+SHOWN_ITEMS = 200  # rows of a table that a person still scrolls through
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedDocument:
+    """One standing rejection.
+
+    Attributes:
+        uri: Name of the document.
+        reason: Machine-readable reason.
+        detail: One line for a person.
+        attempts: How many runs have tried this content.
+    """
+
+    uri: str
+    reason: str
+    detail: str
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Result of one check of a new version.
+
+    Attributes:
+        check: Name of the check.
+        passed: Whether it holds.
+        message: What was expected and found.
+    """
+
+    check: str
+    passed: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """Everything a run has to say.
+
+    Attributes:
+        run: Id of the run.
+        collection: Name of the collection.
+        version: Version that stands after the run, or None when there is none.
+        parent: Version before it, or None.
+        unchanged: Whether nothing had to be done.
+        documents: Documents per outcome; all but `removed` add up to what was listed.
+        chunks: Searchable in all, new in this version, dead rows in its shards.
+        embedding: Texts and tokens embedded, requests made, vectors taken from the store.
+        seconds: Wall-clock seconds per stage.
+        promoted: Whether production is the version.
+        rejections: Standing rejections, sorted by uri.
+        without_chunks: Documents whose whole text is shorter than the least chunk.
+        skipped: Entries of the source that are no documents, with the reason.
+        warnings: What a person should look at.
+        findings: Results of the checks.
+    """
+
+    run: str
+    collection: str
+    version: str | None
+    parent: str | None
+    unchanged: bool = False
+    documents: Mapping[str, int]
+    chunks: Mapping[str, int]
+    embedding: Mapping[str, int]
+    seconds: Mapping[str, float]
+    promoted: bool
+    rejections: tuple[RejectedDocument, ...] = ()
+    without_chunks: tuple[str, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = field(default_factory=tuple)
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report as plain values for `--json` and for the store."""
+        return {
+            "run": self.run,
+            "collection": self.collection,
+            "version": self.version,
+            "parent": self.parent,
+            "unchanged": self.unchanged,
+            "documents": dict(self.documents),
+            "chunks": dict(self.chunks),
+            "embedding": dict(self.embedding),
+            "seconds": {stage: round(spent, 3) for stage, spent in self.seconds.items()},
+            "promoted": self.promoted,
+            "rejections": [
+                {
+                    "uri": entry.uri,
+                    "reason": entry.reason,
+                    "detail": entry.detail,
+                    "attempts": entry.attempts,
+                }
+                for entry in self.rejections
+            ],
+            "without_chunks": list(self.without_chunks),
+            "skipped": [{"uri": uri, "reason": reason} for uri, reason in self.skipped],
+            "warnings": list(self.warnings),
+            "checks": [
+                {"check": entry.check, "passed": entry.passed, "message": entry.message}
+                for entry in self.findings
+            ],
+        }
+
+
+def summary_markdown(report: RunReport) -> str:
+    """Return the report as a page that is read in a minute."""
+    headline = _headline(report)
+    parts = [
+        f"# {headline}",
+        _table(
+            ("documents", "count"),
+            [(name, f"{count:,}") for name, count in report.documents.items()],
+        ),
+        _table(
+            ("chunks", "count"), [(name, f"{count:,}") for name, count in report.chunks.items()]
+        ),
+        _table(
+            ("embedding", "count"),
+            [(name, f"{count:,}") for name, count in report.embedding.items()],
+        ),
+        _table(
+            ("stage", "seconds"),
+            [(stage, f"{spent:.2f}") for stage, spent in report.seconds.items()],
+        ),
+    ]
+    if report.findings:
+        rows = [
+            (entry.check, "passed" if entry.passed else "**failed**", entry.message)
+            for entry in report.findings
+        ]
+        parts.append(_table(("check", "result", "found"), rows))
+    if report.warnings:
+        parts.append("\n".join(f"- {escape_markdown(warning)}" for warning in report.warnings))
+    return "\n\n".join(parts) + "\n"
+
+
+def rejections_markdown(report: RunReport, retry_command: str) -> str:
+    """Return standing rejections grouped by reason, with the command that tries them again."""
+    if not report.rejections:
+        return "No document is rejected.\n"
+    grouped = Counter(entry.reason for entry in report.rejections)
+    parts = [
+        _table(("reason", "documents"), [(r, str(n)) for r, n in grouped.most_common()]),
+        f"Try them again with `{retry_command}`.",
+        _table(
+            ("document", "reason", "detail", "attempts"),
+            [
+                (entry.uri, entry.reason, entry.detail, str(entry.attempts))
+                for entry in report.rejections[:SHOWN_ITEMS]
+            ],
+        ),
+    ]
+    return "\n\n".join(parts + _rest(len(report.rejections))) + "\n"
+
+
+def plan_markdown(plan: Plan) -> str:
+    """Return what a run will do: counts, then every change with its reason."""
+    changes = [item for item in plan.items if item.action is not Action.KEPT]
+    parts = [
+        _table(("action", "documents"), [(a, f"{n:,}") for a, n in plan.counts().items()]),
+    ]
+    if changes:
+        rows = [(item.uri, item.action.value, item.reason) for item in changes[:SHOWN_ITEMS]]
+        parts.append(_table(("document", "action", "reason"), rows))
+    return "\n\n".join(parts + _rest(len(changes))) + "\n"
+
+
+def escape_markdown(text: str) -> str:
+    """Return text that shows as itself in a Markdown table cell."""
+    escaped = "".join(f"\\{mark}" if mark in "\\`*_[]<>|#" else mark for mark in text)
+    return " ".join(escaped.split())
+
+
+def _headline(report: RunReport) -> str:
+    version = (report.version or "no version")[:12]
+    if report.unchanged:
+        return f"{report.collection}: nothing changed, {version} stays"
+    state = "in production" if report.promoted else "a candidate, production is as it was"
+    return f"{report.collection}: {version} published, {state}"
+
+
+def _rest(count: int) -> list[str]:
+    return [f"… and {count - SHOWN_ITEMS:,} more."] if count > SHOWN_ITEMS else []
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in rows:
+        cells = [cell if cell == "**failed**" else escape_markdown(cell) for cell in row]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
