@@ -1,0 +1,77 @@
+"""The JSON that goes out: hits, errors and states; pure.
+
+Documents are data: their text leaves here as JSON strings and nowhere as markup.
+"""
+
+from index_store.records import Hit
+from retriever.live import CollectionState
+from retriever.store import StoreState
+
+Json = dict[str, object]
+
+
+def hits_json(version: str, collection: str, mode: str, took_ms: float, hits: list[Hit]) -> Json:
+    """Return the body of a search's answer."""
+    return {
+        "version": version,
+        "collection": collection,
+        "mode": mode,
+        "took_ms": round(took_ms, 3),
+        "hits": [hit_json(hit) for hit in hits],
+    }
+
+
+def hit_json(hit: Hit) -> Json:
+    """Return one hit; a field of the citation that its format does not have is null."""
+    place = hit.citation
+    return {
+        "score": hit.score,
+        "uri": hit.uri,
+        "page": place.page,
+        "slide": place.slide,
+        "sheet": place.sheet,
+        "row_start": place.row_start,
+        "row_end": place.row_end,
+        "section": list(place.section),
+        "text": hit.text,
+        "chunk": hit.chunk,
+        "verbatim": hit.verbatim,
+    }
+
+
+def error_json(
+    message: str, kind: str, *, param: str | None = None, code: str | None = None
+) -> Json:
+    """Return the body of every answer that is not a success."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def status_json(state: StoreState, now_ms: int) -> Json:
+    """Return the body of `/status`."""
+    return {
+        "ready": state.not_ready is None,
+        "reason": state.not_ready,
+        "store_error": state.error,
+        "collections": [_collection_json(each, now_ms) for each in state.collections],
+    }
+
+
+def _collection_json(state: CollectionState, now_ms: int) -> Json:
+    return {
+        "name": state.name,
+        "version": state.version,
+        "wanted": state.wanted,
+        "published_at_ms": state.published_at_ms,
+        "age_s": _seconds_since(state.published_at_ms, now_ms),
+        "opened_at_ms": state.opened_at_ms,
+        "rows": state.rows,
+        "documents": state.documents,
+        "embedder": state.embedder,
+        "checked_s_ago": _seconds_since(state.checked_at_ms, now_ms),
+        "error": state.error,
+        "error_at_ms": state.error_at_ms,
+    }
+
+
+def _seconds_since(then_ms: int | None, now_ms: int) -> float | None:
+    return None if then_ms is None else max(0, now_ms - then_ms) / 1000

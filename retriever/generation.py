@@ -1,0 +1,94 @@
+"""One opened version of a collection, counted in and out so that it closes after its last request.
+
+Invariants: a request is answered from the generation it entered, wholly; a retired generation takes
+nobody in and closes when the last request has left, never before.
+"""
+
+import threading
+
+from index_store.embedder import Embedder
+from index_store.errors import CorruptArtifactError
+from index_store.records import Hit
+from index_store.snapshot import Snapshot
+from retriever.query import Query
+
+WARM_QUESTION = "warm"
+
+
+class Generation:
+    """A snapshot together with the embedder that its questions need.
+
+    Args:
+        snapshot: The opened version; owned from here on.
+        embedder: Makes vectors like the snapshot's; shared, so it stays open.
+        opened_at_ms: When it was opened, milliseconds since the epoch.
+    """
+
+    def __init__(self, snapshot: Snapshot, embedder: Embedder, opened_at_ms: int) -> None:
+        self.snapshot = snapshot
+        self.opened_at_ms = opened_at_ms
+        self._embedder = embedder
+        self._lock = threading.Lock()
+        self._requests = 0
+        self._retired = False
+        self._closed = False
+
+    @property
+    def version(self) -> str:
+        """The version it answers from."""
+        return self.snapshot.version
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was retired and its last request has left."""
+        return self._closed
+
+    def warm(self) -> None:
+        """Ask one question, so that weights are loaded and pages touched before people ask.
+
+        Raises:
+            CorruptArtifactError: The index does not answer.
+        """
+        hits = self.search(Query(text=WARM_QUESTION, k=1))
+        if not hits and self.snapshot.manifest.counts.chunks_live > 0:
+            live = self.snapshot.manifest.counts.chunks_live
+            raise CorruptArtifactError(
+                f"version {self.version}: {live} live chunks, but a probe found none"
+            )
+
+    def search(self, query: Query) -> list[Hit]:
+        """Embed the question and search; safe from several threads."""
+        (vector,) = self._embedder.embed([query.text])
+        return self.snapshot.search(
+            vector, query.k, question=query.text, path_filter=query.path_prefix
+        )
+
+    def enter(self) -> bool:
+        """Count a request in; False when it was retired, then ask for the live one again."""
+        with self._lock:
+            if self._retired:
+                return False
+            self._requests += 1
+            return True
+
+    def leave(self) -> None:
+        """Count a request out; the last one out of a retired generation closes it."""
+        with self._lock:
+            self._requests -= 1
+            last = self._retired and self._requests == 0
+        if last:
+            self._close()
+
+    def retire(self) -> None:
+        """Take nobody in any more; close now or when the last request leaves."""
+        with self._lock:
+            if self._retired:
+                return
+            self._retired = True
+            idle = self._requests == 0
+        if idle:
+            self._close()
+
+    def _close(self) -> None:
+        self.snapshot.close()
+        self._closed = True

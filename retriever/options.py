@@ -1,0 +1,54 @@
+"""What an operator can set about the retriever, checked once at the start."""
+
+from dataclasses import dataclass
+
+from index_store.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrieverOptions:
+    """Options of one retriever process.
+
+    Attributes:
+        store: Address of the store.
+        channel: Which channel's version is served.
+        host: Address to listen on; the default is reached from this machine only.
+        port: Port to listen on, 0 for any free one.
+        poll_s: Seconds between two looks at the commit log.
+        retry_s: Seconds for which a version that could not be loaded is left alone.
+        exact_rows: Live rows up to which a search is exact.
+        default_k: Hits when a request does not say how many, as the CLI's.
+        max_k: Most hits of one request.
+        max_query_chars: Longest question.
+        max_body_bytes: Longest request body.
+        search_threads: Searches that run at the same time; others wait.
+
+    Raises:
+        UsageError: A value is out of range; every one that is gets named.
+    """
+
+    store: str
+    channel: str = "production"
+    host: str = "127.0.0.1"
+    port: int = 8080
+    poll_s: float = 2.0
+    retry_s: float = 30.0
+    exact_rows: int = 50_000
+    default_k: int = 5
+    max_k: int = 100
+    max_query_chars: int = 8_000
+    max_body_bytes: int = 65_536
+    search_threads: int = 4
+
+    def __post_init__(self) -> None:
+        positive = ("poll_s", "retry_s", "default_k", "max_k", "max_query_chars")
+        positive += ("max_body_bytes", "search_threads")
+        problems = [f"{name} must be above 0" for name in positive if getattr(self, name) <= 0]
+        if self.exact_rows < 0:
+            problems.append("exact_rows must not be negative")
+        if not 0 <= self.port <= 65_535:
+            problems.append(f"port must be between 0 and 65535, found {self.port}")
+        if self.default_k > self.max_k:
+            problems.append(f"default_k {self.default_k} is above max_k {self.max_k}")
+        if problems:
+            raise UsageError("retriever options: " + "; ".join(problems))
