@@ -1,0 +1,250 @@
+"""The chunk table of a shard: from row number to text and citation, memory-mapped.
+
+Invariants: row i describes row i of the shard's vectors; the file is uncompressed Arrow IPC in
+batches of a fixed size, so the same chunks give the same bytes; a chunk's id covers everything
+that the row holds.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+
+from index_store.errors import CorruptArtifactError, UsageError
+from index_store.ids import CHUNK_SCHEME, digest, text_hash
+from index_store.records import Chunk, Citation
+
+BATCH_ROWS = 1024  # part of the format: another size gives other bytes
+FORMAT = b"nightpress.chunks.v1"
+
+SCHEMA = pa.schema(
+    [
+        pa.field("chunk_id", pa.binary(32), nullable=False),
+        pa.field("text_hash", pa.binary(32), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("tokens", pa.int32(), nullable=False),
+        pa.field("page", pa.int32()),
+        pa.field("slide", pa.int32()),
+        pa.field("sheet", pa.string()),
+        pa.field("row_start", pa.int64()),
+        pa.field("row_end", pa.int64()),
+        pa.field("section", pa.list_(pa.string()), nullable=False),
+        pa.field("uri", pa.string(), nullable=False),
+        pa.field("ordinal", pa.int32(), nullable=False),
+    ],
+    metadata={b"format": FORMAT},
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredChunk:
+    """One row of a chunk table.
+
+    Attributes:
+        chunk_id: 32 bytes that cover all other fields.
+        text_hash: 32 bytes, key of the embedding.
+        chunk: Text, tokens and citation.
+        uri: Name of the document when the row was written.
+        ordinal: Place among the document's chunks, from 0.
+    """
+
+    chunk_id: bytes
+    text_hash: bytes
+    chunk: Chunk
+    uri: str
+    ordinal: int
+
+
+def stored_chunk(uri: str, ordinal: int, chunk: Chunk) -> StoredChunk:
+    """Return the row for a chunk of a document, with its ids."""
+    cited = chunk.citation
+    numbers = (cited.page, cited.slide, cited.row_start, cited.row_end)
+    chunk_id = digest(
+        CHUNK_SCHEME,
+        uri,
+        ordinal,
+        chunk.text,
+        chunk.tokens,
+        *("" if number is None else number for number in numbers),
+        0 if cited.sheet is None else cited.sheet,
+        *cited.section,
+    )
+    return StoredChunk(
+        chunk_id=chunk_id, text_hash=text_hash(chunk.text), chunk=chunk, uri=uri, ordinal=ordinal
+    )
+
+
+class ChunkTableWriter:
+    """Writes a chunk table to a local file, batch by batch; holds at most one batch in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._sink = pa.OSFile(str(path), "wb")
+        self._writer = pa.ipc.new_file(self._sink, SCHEMA)
+        self._pending: list[StoredChunk] = []
+        self._rows = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows added so far."""
+        return self._rows
+
+    def add(self, chunks: Iterable[StoredChunk]) -> None:
+        """Append rows.
+
+        Raises:
+            UsageError: A text is not valid Unicode.
+        """
+        for chunk in chunks:
+            self._pending.append(chunk)
+            self._rows += 1
+            if len(self._pending) == BATCH_ROWS:
+                self._write_pending()
+
+    def close(self) -> None:
+        """Write what is left and finish the file; calling it twice is harmless."""
+        if self._sink.closed:
+            return
+        if self._pending:
+            self._write_pending()
+        self._writer.close()
+        self._sink.close()
+
+    def __enter__(self) -> "ChunkTableWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self._sink.close()
+
+    def _write_pending(self) -> None:
+        try:
+            self._writer.write_batch(_batch(self._pending))
+        except UnicodeEncodeError as error:
+            raise UsageError(f"chunk table: a text is not valid unicode: {error.reason}") from error
+        self._pending = []
+
+
+class ChunkTable:
+    """A chunk table opened for reading; memory-mapped, safe for threads."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    @classmethod
+    def open(cls, path: Path, *, rows: int | None = None) -> "ChunkTable":
+        """Open a local file whose bytes were checked before.
+
+        Args:
+            path: The file; it is never modified in place.
+            rows: The rows it must have, None when that is not known.
+
+        Raises:
+            CorruptArtifactError: It is no chunk table, or has another number of rows.
+        """
+        try:
+            table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+            raise CorruptArtifactError(
+                f"{path}: expected a chunk table, found {str(error).splitlines()[0]}"
+            ) from error
+        if table.schema.metadata != SCHEMA.metadata or not table.schema.equals(SCHEMA):
+            raise CorruptArtifactError(f"{path}: expected columns of {FORMAT.decode()}")
+        if rows is not None and table.num_rows != rows:
+            raise CorruptArtifactError(f"{path}: rows expected {rows}, found {table.num_rows}")
+        return cls(table)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return int(self._table.num_rows)
+
+    def take(self, rows: Sequence[int]) -> list[StoredChunk]:
+        """Return rows in the order asked for; each is in [0, rows)."""
+        lines = [self._table.slice(row, 1).to_pylist()[0] for row in rows]
+        return [_from_line(line) for line in lines]
+
+    def read(self, start: int, end: int) -> list[StoredChunk]:
+        """Return the rows [start, end) in order."""
+        return [_from_line(line) for line in self._table.slice(start, end - start).to_pylist()]
+
+    def text_hashes(self, start: int, end: int) -> list[bytes]:
+        """Return the keys of the embeddings of the rows [start, end)."""
+        hashes: list[bytes] = self._table.column("text_hash").slice(start, end - start).to_pylist()
+        return hashes
+
+    def chunk_ids(self, start: int, end: int) -> list[bytes]:
+        """Return the chunk ids of the rows [start, end)."""
+        ids: list[bytes] = self._table.column("chunk_id").slice(start, end - start).to_pylist()
+        return ids
+
+    def documents(self) -> list[tuple[str, int, int]]:
+        """Return (uri, start, end) of each run of rows of one document, in the order of rows."""
+        runs: list[tuple[str, int, int]] = []
+        start, last = 0, None
+        for row, uri in enumerate(self._table.column("uri").to_pylist()):
+            if uri != last and last is not None:
+                runs.append((last, start, row))
+                start = row
+            last = uri
+        if last is not None:
+            runs.append((last, start, self.rows))
+        return runs
+
+
+def chunk_ids_hash(chunk_ids: Iterable[bytes]) -> bytes:
+    """Return 32 bytes that stand for chunk ids in their order."""
+    hasher = hashlib.sha256()
+    for chunk_id in chunk_ids:
+        hasher.update(chunk_id)
+    return hasher.digest()
+
+
+def _batch(chunks: Sequence[StoredChunk]) -> pa.RecordBatch:
+    cited = [item.chunk.citation for item in chunks]
+    columns: list[Sequence[object]] = [
+        [item.chunk_id for item in chunks],
+        [item.text_hash for item in chunks],
+        [item.chunk.text for item in chunks],
+        [item.chunk.tokens for item in chunks],
+        [citation.page for citation in cited],
+        [citation.slide for citation in cited],
+        [citation.sheet for citation in cited],
+        [citation.row_start for citation in cited],
+        [citation.row_end for citation in cited],
+        [list(citation.section) for citation in cited],
+        [item.uri for item in chunks],
+        [item.ordinal for item in chunks],
+    ]
+    arrays = [
+        pa.array(column, type=kind.type) for column, kind in zip(columns, SCHEMA, strict=True)
+    ]
+    return pa.record_batch(arrays, schema=SCHEMA)
+
+
+def _from_line(line: Mapping[str, Any]) -> StoredChunk:
+    citation = Citation(
+        page=line["page"],
+        slide=line["slide"],
+        sheet=line["sheet"],
+        row_start=line["row_start"],
+        row_end=line["row_end"],
+        section=tuple(line["section"]),
+    )
+    return StoredChunk(
+        chunk_id=line["chunk_id"],
+        text_hash=line["text_hash"],
+        chunk=Chunk(text=line["text"], tokens=line["tokens"], citation=citation),
+        uri=line["uri"],
+        ordinal=line["ordinal"],
+    )

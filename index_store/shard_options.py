@@ -1,0 +1,65 @@
+"""How shards are built, and the id that follows from it; pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from index_store.chunk_table import chunk_ids_hash
+from index_store.errors import UsageError
+from index_store.ids import SHARD_SCHEME, hex_digest
+from index_store.manifest import HnswSettings
+
+BUILD_REVISION = "faiss-1.15-hnsw-flat"  # changes when the same rows would give other bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardOptions:
+    """Settings of a build; all but `threads` are part of the shard's identity.
+
+    Attributes:
+        hnsw: Parameters of the graph.
+        add_batch_rows: Rows added at once, at least 1; another number gives another graph.
+        threads: Threads that build; one, unless cores are known to be free.
+    """
+
+    hnsw: HnswSettings = field(default_factory=HnswSettings)
+    add_batch_rows: int = 5000
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the bounds.
+
+        Raises:
+            UsageError: A number is out of its bounds.
+        """
+        for name, value, lowest, highest in (
+            ("m", self.hnsw.m, 2, 256),
+            ("ef_construction", self.hnsw.ef_construction, 1, 4096),
+            ("ef_search", self.hnsw.ef_search, 1, 4096),
+            ("add_batch_rows", self.add_batch_rows, 1, 1_000_000),
+            ("threads", self.threads, 1, 1024),
+        ):
+            if not lowest <= value <= highest:
+                raise UsageError(f"{name} must be in [{lowest}, {highest}], found {value}")
+
+
+def shard_id(embedder_id: str, options: ShardOptions, chunk_ids: Iterable[bytes]) -> str:
+    """Return the id of the shard that holds these chunks in this order.
+
+    Args:
+        embedder_id: Identity of the embedder of its vectors.
+        options: How it is built.
+        chunk_ids: 32 bytes each.
+
+    Returns:
+        64 hexadecimal characters.
+    """
+    return hex_digest(
+        SHARD_SCHEME,
+        BUILD_REVISION,
+        embedder_id,
+        options.hnsw.m,
+        options.hnsw.ef_construction,
+        options.hnsw.ef_search,
+        options.add_batch_rows,
+        chunk_ids_hash(chunk_ids),
+    )
