@@ -62,6 +62,11 @@ def shard_chunks_key(collection: str, shard: str) -> str:
     return f"{collection}/shards/{shard}/chunks.arrow"
 
 
+def shard_record_key(collection: str, shard: str) -> str:
+    """Key of the file that says a shard is finished; written after the shard's other files."""
+    return f"{collection}/shards/{shard}/shard.json"
+
+
 def catalog_key(collection: str, sha256: str) -> str:
     """Key of a part of the catalog."""
     return f"{collection}/catalog/{sha256}.parquet"
