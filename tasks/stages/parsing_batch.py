@@ -1,0 +1,152 @@
+"""Parse and chunk one batch of documents in the pool, and keep the result as a checkpoint.
+
+Invariants: every document of the batch ends as an outcome, in order of uri; what an earlier run
+finished is taken over, not done again.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+from index_store.chunk_table import StoredChunk
+from index_store.errors import CorruptArtifactError, NotFoundError
+from index_store.records import Reason, Rejection
+from index_store.storage.base import Storage
+from tasks.stages.checkpoints import (
+    DocumentOutcome,
+    ParsedBatch,
+    ParsedBatchWriter,
+    open_table,
+    read_batch,
+)
+from tasks.stages.parsing.isolation import ParsePool
+from tasks.stages.parsing.outcome import Outcome
+from tasks.stages.parsing.registry import parser_for
+from tasks.stages.work_items import WorkItem
+
+TakenOver = dict[str, tuple[DocumentOutcome, list[StoredChunk]]]
+
+
+def parse_batch(
+    items: Sequence[WorkItem],
+    pool: ParsePool,
+    storage: Storage,
+    *,
+    store: Callable[[ParsedBatchWriter], ParsedBatch],
+) -> ParsedBatch:
+    """Parse a batch.
+
+    Args:
+        items: Documents in order of uri.
+        pool: Where they are parsed.
+        storage: Where checkpoints of earlier runs are.
+        store: Writes the checkpoint of this batch.
+
+    Returns:
+        The finished batch.
+    """
+    done = _take_over(items, storage)
+    waiting: dict[str, Future[Outcome]] = {
+        item.uri: pool.submit(Path(item.path), parser_for(item.uri).name)
+        for item in items
+        if item.uri not in done
+    }
+    try:
+        with ParsedBatchWriter() as writer:
+            for item in items:
+                if item.uri in done:
+                    document, rows = done.pop(item.uri)
+                    writer.add_stored(_moved(document, item, writer.rows), rows)
+                else:
+                    outcome = waiting.pop(item.uri).result()
+                    document = _document(item, outcome, writer.rows)
+                    writer.add(document, outcome.chunks or ())
+            return store(writer)
+    finally:
+        for future in waiting.values():
+            future.cancel()
+
+
+def _take_over(items: Sequence[WorkItem], storage: Storage) -> TakenOver:
+    """Read what earlier runs finished; a damaged checkpoint counts as nothing."""
+    taken: TakenOver = {}
+    for key in sorted({item.checkpoint for item in items if item.checkpoint}):
+        wanted = {item.uri: item for item in items if item.checkpoint == key}
+        try:
+            taken |= _from_checkpoint(storage, key, wanted)
+        except (CorruptArtifactError, NotFoundError):
+            continue
+    return taken
+
+
+def _from_checkpoint(storage: Storage, key: str, wanted: dict[str, WorkItem]) -> TakenOver:
+    taken: TakenOver = {}
+    batch = read_batch(storage, key)
+    with open_table(storage, batch) as table:
+        for document in batch.documents:
+            item = wanted.get(document.uri)
+            if item is None or not _still_holds(document, item):
+                continue
+            has_rows = table is not None and document.row_end > document.row_start
+            rows = table.read(document.row_start, document.row_end) if has_rows and table else []
+            taken[document.uri] = (document, rows)
+    return taken
+
+
+def _still_holds(document: DocumentOutcome, item: WorkItem) -> bool:
+    if document.content_hash != item.content_hash:
+        return False
+    if document.rejection is None:
+        return document.work_key == item.keys.indexing
+    same_work = document.work_key == item.keys.attempt
+    return same_work and document.rejection.attempts == item.attempt
+
+
+def _moved(document: DocumentOutcome, item: WorkItem, row_start: int) -> DocumentOutcome:
+    return DocumentOutcome(
+        uri=item.uri,
+        size_bytes=item.size_bytes,
+        mtime_ns=item.mtime_ns,
+        content_hash=document.content_hash,
+        work_key=document.work_key,
+        row_start=row_start,
+        row_end=row_start + document.row_end - document.row_start,
+        tokens=document.tokens,
+        rejection=document.rejection,
+        warnings=document.warnings,
+        seconds=document.seconds,
+    )
+
+
+def _document(item: WorkItem, outcome: Outcome, row_start: int) -> DocumentOutcome:
+    chunks = outcome.chunks or ()
+    rejection = _rejection(item, outcome)
+    return DocumentOutcome(
+        uri=item.uri,
+        size_bytes=item.size_bytes,
+        mtime_ns=item.mtime_ns,
+        content_hash=outcome.content_hash or item.content_hash,
+        work_key=item.keys.indexing if rejection is None else item.keys.attempt,
+        row_start=row_start,
+        row_end=row_start + len(chunks),
+        tokens=sum(chunk.tokens for chunk in chunks),
+        rejection=rejection,
+        warnings=outcome.warnings,
+        seconds=outcome.seconds,
+    )
+
+
+def _rejection(item: WorkItem, outcome: Outcome) -> Rejection | None:
+    refused = outcome.rejection
+    if refused is None:
+        return None
+    reason, detail = refused.reason, refused.detail
+    if reason is Reason.UNREADABLE and item.content_hash:
+        reason, detail = Reason.CHANGED, f"it could be read when the run began: {detail}"
+    same_content = not outcome.content_hash or outcome.content_hash == item.content_hash
+    return Rejection(
+        reason=reason,
+        detail=detail,
+        parser=refused.parser,
+        attempts=item.attempt if same_content else 1,
+    )
