@@ -1,4 +1,4 @@
-"""A lexical embedder without weights, for tests, benchmarks and trials: fast, offline, nothing to install."""
+"""A lexical embedder without weights, for tests, benchmarks and trials: fast and offline."""
 
 import re
 import zlib
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from index_store.embedder import EmbedderSpec, Tokenizer, Vectors
-from index_store.embedders.lexical import LEXICAL_REVISION, LexicalVectors
+from index_store.embedders.lexical import LEXICAL_REVISION, LexicalVectors, plain_weight
 from index_store.embedders.memo import WordMemo
 from index_store.errors import UsageError
 
@@ -49,9 +49,10 @@ class HashingEmbedder:
     def __init__(self, dimension: int = DEFAULT_DIMENSION) -> None:
         if not MIN_DIMENSION <= dimension <= MAX_DIMENSION:
             raise UsageError(
-                f"hashing embedder: dimension {dimension} is not in [{MIN_DIMENSION}, {MAX_DIMENSION}]"
+                f"embedder 'hashing:{dimension}': the dimension is not in "
+                f"[{MIN_DIMENSION}, {MAX_DIMENSION}]"
             )
-        self._lexical = LexicalVectors(dimension)
+        self._lexical = LexicalVectors(dimension, plain_weight)
         self._tokenizer = PieceTokenizer()
         self._spec = EmbedderSpec(
             provider="hashing",

@@ -9,7 +9,7 @@ MEMO_CHARS = 40  # longer words are rarely seen twice
 class WordMemo(dict[str, int]):
     """A dictionary that computes what it lacks and forgets everything when it is full.
 
-    Look-ups of known words never leave the interpreter's own dictionary code. Threads may share one.
+    Look-ups of known words never leave the interpreter's own dictionary code; threads may share it.
     """
 
     __slots__ = ("_compute",)

@@ -1,11 +1,13 @@
 """The default embedder: multilingual, offline, no server and no key.
 
-A vector has two halves: 512 numbers of the Universal Sentence Encoder multilingual v3 (meaning, 16 languages) and 512 of
-signed hashed words (exact wording). Each half is L2-normalised and scaled by the square root of its weight, so that the
-inner product of two vectors is the weighted mean of the two cosines.
+A vector has two halves: 512 numbers of the Universal Sentence Encoder multilingual v3 (meaning, 16
+languages) and 512 of signed hashed words (exact wording). Each half is L2-normalised and scaled by
+the square root of its weight, so that the inner product of two vectors is the weighted mean of the
+two cosines. A word weighs what its rarity in the tokenizer's own unigram model says: general
+knowledge of sixteen languages, and none of the collection.
 
-Invariant: one text is one call of the network, because its 8-bit arithmetic lets texts of a batch influence each
-other; the same text gives the same bytes whatever stands beside it.
+Invariant: one text is one call of the network, because its 8-bit arithmetic lets texts of a batch
+influence each other; the same text gives the same bytes whatever stands beside it.
 """
 
 from collections.abc import Sequence
@@ -18,16 +20,22 @@ import numpy as np
 import numpy.typing as npt
 
 from index_store.embedder import EmbedderSpec, Tokenizer, Vectors
-from index_store.embedders.lexical import LEXICAL_REVISION, LexicalVectors
+from index_store.embedders.lexical import LEXICAL_REVISION, LexicalVectors, fold, is_empty
 from index_store.embedders.sentencepiece_tokenizer import SentencePieceTokenizer
 from index_store.embedders.weights import tokenizer_model, weights_path, weights_revision
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+Numbers = npt.NDArray[np.float64]
+
 DENSE_DIMENSION = 512
 LEXICAL_DIMENSION = 512
-LEXICAL_WEIGHT = 0.5  # chosen by measurement, see benchmarks/README.md
+LEXICAL_WEIGHT = 0.5  # this and the next two: chosen by measurement, see benchmarks/README.md
+COMMON_RARITY = 7.0  # "avec", "after": words up to here weigh next to nothing
+RARE_RARITY = 12.0  # "contrat" is 11, "rupture" 13: words from here on weigh in full
+LEAST_WEIGHT = 0.02
+SCHEME = f"{LEXICAL_REVISION}-{COMMON_RARITY:g}-{RARE_RARITY:g}-{LEXICAL_WEIGHT:g}"
 MAX_INPUT_TOKENS = 2048
 MAX_BATCH = 256
 
@@ -45,7 +53,7 @@ class OfflineEmbedder:
     def __init__(self, *, threads: int = 2) -> None:
         self._path = weights_path()
         self._threads = max(1, threads)
-        self._lexical = LexicalVectors(LEXICAL_DIMENSION)
+        self._lexical = LexicalVectors(LEXICAL_DIMENSION, self._weight)
         self._pool: ThreadPoolExecutor | None = None
 
     @cached_property
@@ -54,16 +62,16 @@ class OfflineEmbedder:
         return EmbedderSpec(
             provider="offline",
             model="use-multilingual-v3-int8+words",
-            revision=f"{weights_revision(self._path)}.{LEXICAL_REVISION}.{LEXICAL_WEIGHT}",
+            revision=f"{weights_revision(self._path)}.{SCHEME}",
             dimension=DENSE_DIMENSION + LEXICAL_DIMENSION,
             tokenizer=self.tokenizer.identity,
             max_input_tokens=MAX_INPUT_TOKENS,
         )
 
-    @cached_property
+    @property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer that `spec.tokenizer` names."""
-        return SentencePieceTokenizer(tokenizer_model(self._path))
+        return self._sentencepiece
 
     @property
     def max_batch(self) -> int:
@@ -74,7 +82,7 @@ class OfflineEmbedder:
         """Return float32, shape (len(texts), 1024), rows L2-normalised."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="offline-embedder")
-        _ = self._session  # opened once, before threads race for it
+        _ = self._session, self._sentencepiece  # opened once, before threads race for them
         rows = np.empty((len(texts), DENSE_DIMENSION + LEXICAL_DIMENSION), np.float32)
         for row, vector in enumerate(self._pool.map(self._vector, texts)):
             rows[row] = vector
@@ -91,18 +99,38 @@ class OfflineEmbedder:
     def _session(self) -> "InferenceSession":
         return _open_session(self._path)
 
-    def _vector(self, text: str) -> npt.NDArray[np.float64]:
-        dense = self._dense(text)
-        lexical = self._lexical.vector(text)
-        joined = np.concatenate(
-            (dense * np.sqrt(1.0 - LEXICAL_WEIGHT), lexical * np.sqrt(LEXICAL_WEIGHT))
-        )
-        return joined / np.sqrt(np.dot(joined, joined))  # a text of signs alone has no lexical half
+    @cached_property
+    def _sentencepiece(self) -> SentencePieceTokenizer:
+        return SentencePieceTokenizer(tokenizer_model(self._path))
 
-    def _dense(self, text: str) -> npt.NDArray[np.float64]:
+    def _vector(self, text: str) -> Numbers:
+        return joined(self.dense(text), self.lexical(text))
+
+    def dense(self, text: str) -> Numbers:
+        """Return the half that knows meaning: float64, shape (512,), L2-normalised."""
         (output,) = self._session.run(None, {"inputs": np.array([text], dtype=object)})
-        vector: npt.NDArray[np.float64] = np.asarray(output[0], np.float64)
-        return vector / np.sqrt(np.dot(vector, vector))
+        vector: Numbers = np.asarray(output[0], np.float64)
+        norm = float(np.sqrt(np.dot(vector, vector)))
+        return vector / norm
+
+    def lexical(self, text: str) -> Numbers:
+        """Return the half that knows words: float64, shape (512,), L2-normalised or zero."""
+        return self._lexical.vector(text)
+
+    def _weight(self, word: str) -> float:
+        if is_empty(fold(word)):
+            return 0.0
+        rarity = self._sentencepiece.rarity(word.lower())
+        return min(1.0, max(LEAST_WEIGHT, (rarity - COMMON_RARITY) / (RARE_RARITY - COMMON_RARITY)))
+
+
+def joined(dense: Numbers, lexical: Numbers, lexical_weight: float = LEXICAL_WEIGHT) -> Numbers:
+    """Join the halves; a text of signs alone has no lexical half, and its dense half fills in."""
+    vector: Numbers = np.concatenate(
+        (dense * np.sqrt(1.0 - lexical_weight), lexical * np.sqrt(lexical_weight))
+    )
+    norm = float(np.sqrt(np.dot(vector, vector)))
+    return vector / norm
 
 
 def _open_session(path: Path) -> "InferenceSession":

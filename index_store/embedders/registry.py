@@ -2,7 +2,7 @@
 
     offline                              weights from a package, multilingual (default)
     hashing, hashing:384                 hashed words of the given dimension, for tests and trials
-    llama-index:package.Class?{"k": 1}   any LlamaIndex embedding, built with the JSON object as keyword arguments
+    llama-index:package.Class?{"k": 1}   any LlamaIndex embedding, built with the JSON's arguments
 
 Invariant: a name opens the same embedder on every machine, or fails with the remedy.
 """

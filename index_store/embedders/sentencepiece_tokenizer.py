@@ -1,4 +1,4 @@
-"""The tokenizer of the offline embedder: the SentencePiece model inside its weights, without the weights.
+"""The tokenizer of the offline embedder: the SentencePiece model that lies inside its weights.
 
 Invariant: the model collapses white space and never joins words over it, so counts of words add up.
 """
@@ -34,8 +34,8 @@ class SentencePieceTokenizer:
         return list(map(self._counts.__getitem__, words))
 
     def rarity(self, word: str) -> float:
-        """Return minus the log probability of a word in the model's own language mixture."""
-        return -sum(self._processor.get_score(self._processor.encode(word)))
+        """Return minus the natural logarithm of a word's probability, by the model's unigrams."""
+        return -float(sum(self._processor.get_score(self._processor.encode(word))))
 
     def _tokens(self, word: str) -> int:
         return len(self._processor.encode(word))

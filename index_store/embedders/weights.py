@@ -1,7 +1,7 @@
 """Where the weights of the offline embedder lie, and the tokenizer inside them.
 
-The weights are one ONNX file inside an installed package. The package is found by its name and never imported: it
-asks for libraries that have no part here.
+The weights are one ONNX file inside an installed package. The package is found by its name and
+never imported: it asks for libraries that have no part here.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ def weights_revision(path: Path) -> str:
 
 
 def tokenizer_model(path: Path) -> bytes:
-    """Return the SentencePiece model that the ONNX file carries, reading only the pages before its end.
+    """Return the SentencePiece model inside the ONNX file, of which only its own pages are read.
 
     Raises:
         UsageError: The file is not the expected one.
@@ -61,7 +61,8 @@ def tokenizer_model(path: Path) -> bytes:
         except IndexError:
             pass
     raise UsageError(
-        f"offline embedder: {path.name} holds no tokenizer, install {WEIGHTS_PACKAGE}=={WEIGHTS_VERSION}"
+        f"offline embedder: {path.name} holds no tokenizer, "
+        f"install {WEIGHTS_PACKAGE}=={WEIGHTS_VERSION}"
     )
 
 

@@ -176,9 +176,9 @@ def _text(units: Sequence[Unit]) -> str:
         last = index
         while last + 1 < len(units) and units[last + 1].element is first.element:
             last += 1
-        if first.table is not None and first.table is not table and first.table.header:
-            if first.table.header != first.element.text:
-                lines.append(first.table.header)
+        header = first.table.header if first.table is not None else ""
+        if header and first.table is not table and header != first.element.text:
+            lines.append(header)
         table = first.table
         lines.append(first.element.text[first.start : units[last].end])
         index = last + 1

@@ -1,7 +1,7 @@
 """Where a text may be cut: sentence ends, runs of words, and characters where there are no spaces.
 
-Spans are half-open [start, end) over the characters of the text. Spans of one text never overlap, stand in order and
-leave out nothing but white space. Every choice looks only at the text near it.
+Spans are half-open [start, end) over the characters of the text. Spans of one text never overlap,
+stand in order and leave out nothing but white space. Every choice looks only at the text near it.
 """
 
 import re
@@ -12,13 +12,16 @@ from collections.abc import Iterator
 Span = tuple[int, int]
 
 _END = re.compile(
-    r"[.!?…]+[\"»”’)\]]*\s+(?=[\"«“‘(\[–—-]*[^\Wa-zß-öø-ÿ_])"  # a capital, a digit or another script
+    r"[.!?…]+[\"»”’)\]]*\s+(?=[\"«“‘(\[–—-]*[^\Wa-zß-öø-ÿ_])"  # then a capital, digit, other script
     r"|[。！？｡]+[」』”’）】]*\s*"
 )
 _WORD = re.compile(r"\S+")
 _ABBREVIATIONS = frozenset(
-    "al approx art arts av bd cf ch chap dept dr ed eds env est etc ex fig figs hon inc jr ltd me mm mme mlle mr mrs ms "
-    "no nos num op p para pp prof ref réf resp sec sect sr st ste tab tel tél vol vs".split()
+    (
+        "al approx art arts av bd cf ch chap dept dr ed eds env est etc ex fig figs hon inc jr ltd "
+        "me mm mme mlle mr mrs ms no nos num op para pp prof ref réf resp sec sect sr st ste tab "
+        "tel tél vol vs"
+    ).split()
 )
 _JOINER = "\u200d"
 _SHORT_RUN, _LONG_RUN = 16, 48  # characters of a piece of a word without spaces

@@ -221,5 +221,5 @@ def _same_table(before: Element | None, element: Element) -> bool:
 
 
 def _header_alone(row: Element) -> Element:
-    """Return a table's header as an element of its own, for headers too long to be repeated whole."""
+    """Return a table's header as an element of its own, for one too long to be repeated whole."""
     return replace(row, text=row.header, header="", row=None)

@@ -1,0 +1,65 @@
+"""Every vector is looked at before it is kept.
+
+Invariant: what `embed_checked` returns belongs to the texts by number and order, has the promised
+dimension, is finite and has norm 1; a wrong vector never comes back.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from index_store.embedder import Embedder, Vectors
+from index_store.errors import TransientError, UsageError
+
+NORM_TOLERANCE = 1e-3
+
+
+def embed_checked(embedder: Embedder, texts: Sequence[str]) -> Vectors:
+    """Embed texts in one request and check the answer.
+
+    Args:
+        embedder: Who embeds.
+        texts: Between 1 and `embedder.max_batch` texts, none of them blank.
+
+    Returns:
+        float32, shape (len(texts), embedder.spec.dimension), rows L2-normalised, in the order of
+        `texts`.
+
+    Raises:
+        TransientError: A wrong number of vectors, or one that is not finite or zero; the next
+            answer may be right.
+        UsageError: A wrong dimension, type or norm, which is how this embedder answers; or the
+            request itself is wrong.
+    """
+    name = f"embedder {embedder.spec.provider} {embedder.spec.model}"
+    if not 1 <= len(texts) <= embedder.max_batch:
+        raise UsageError(f"{name}: texts expected 1 to {embedder.max_batch}, found {len(texts)}")
+    for position, text in enumerate(texts):
+        if not text.strip():
+            raise UsageError(f"{name}: text {position} of {len(texts)} is blank")
+    vectors = embedder.embed(texts)
+    _check_shape(name, vectors, (len(texts), embedder.spec.dimension))
+    _check_rows(name, vectors)
+    return vectors
+
+
+def _check_shape(name: str, vectors: Vectors, expected: tuple[int, int]) -> None:
+    if vectors.ndim != 2 or (vectors.shape[1] != expected[1] and len(vectors)):
+        raise UsageError(f"{name}: dimension expected {expected[1]}, found shape {vectors.shape}")
+    if len(vectors) != expected[0]:
+        raise TransientError(f"{name}: vectors expected {expected[0]}, found {len(vectors)}")
+    if vectors.dtype != np.float32:
+        raise UsageError(f"{name}: type expected float32, found {vectors.dtype}")
+
+
+def _check_rows(name: str, vectors: Vectors) -> None:
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        raise TransientError(f"{name}: vector {int(np.argmin(finite))} is not finite")
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    if not norms.all():
+        raise TransientError(f"{name}: vector {int(np.argmin(norms))} is zero")
+    off = np.abs(norms - 1.0)
+    if off.max() > NORM_TOLERANCE:
+        worst = int(np.argmax(off))
+        raise UsageError(f"{name}: norm of vector {worst} expected 1, found {norms[worst]:.6f}")

@@ -1,0 +1,175 @@
+"""Any LlamaIndex embedding, named by its class, as an embedder.
+
+Invariants: settings that are secrets never become part of the identity; the identity holds a
+fingerprint of the model's answer to a fixed text, so that another model behind the same name is
+another embedder.
+"""
+
+import hashlib
+import importlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from index_store.embedder import EmbedderSpec, Tokenizer, Vectors
+from index_store.embedders.hashing import PieceTokenizer
+from index_store.errors import IndexStoreError, TransientError, UsageError
+
+if TYPE_CHECKING:
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+
+PROBE = "The night press prints what the day has written. La presse de nuit imprime le jour."
+MAX_INPUT_TOKENS = 8192
+MAX_BATCH = 128
+_MOST_PROBED = 12  # components of the probe's vector that may enter the fingerprint
+_SECRET = re.compile(r"(^|_)(key|token|secret|password|credentials?)$")
+_BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+Settings = Mapping[str, object]
+
+
+class LlamaEmbedder:
+    """Wraps a LlamaIndex embedding.
+
+    Args:
+        model: The LlamaIndex object.
+        name: Its dotted class name with its settings, secrets left out.
+    """
+
+    def __init__(self, model: "BaseEmbedding", name: str) -> None:
+        self._model = model
+        self._name = name
+        self._tokenizer = PieceTokenizer()
+
+    @cached_property
+    def spec(self) -> EmbedderSpec:
+        """The identity written into manifests; the first use embeds one short text."""
+        (probe,) = self._vectors([PROBE])
+        return EmbedderSpec(
+            provider="llama-index",
+            model=self._name,
+            revision=f"{self._model.model_name}.{fingerprint(probe)}",
+            dimension=len(probe),
+            tokenizer=self._tokenizer.identity,
+            max_input_tokens=MAX_INPUT_TOKENS,
+        )
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer that `spec.tokenizer` names: an estimate, since LlamaIndex names none."""
+        return self._tokenizer
+
+    @property
+    def max_batch(self) -> int:
+        """How many texts one request may hold."""
+        return min(MAX_BATCH, self._model.embed_batch_size)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return float32, shape (len(texts), dimension), rows L2-normalised.
+
+        Raises:
+            TransientError: The provider is busy or out of reach.
+            UsageError: The provider refuses.
+        """
+        return self._vectors(texts).astype(np.float32)
+
+    def close(self) -> None:
+        """Do nothing: LlamaIndex embeddings own no closable resources."""
+
+    def _vectors(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        try:
+            answer = self._model.get_text_embedding_batch(list(texts))
+        except Exception as error:
+            raise _translated(self._name, error) from error
+        if len({len(vector) for vector in answer}) != 1:
+            raise TransientError(f"embedder {self._name}: vectors of one answer differ in length")
+        vectors: npt.NDArray[np.float64] = np.asarray(answer, np.float64)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        normalised: npt.NDArray[np.float64] = vectors / np.where(norms > 0, norms, 1.0)
+        return normalised
+
+
+def open_llama(argument: str) -> LlamaEmbedder:
+    """Open `package.module.ClassName`, optionally followed by `?` and a JSON object of settings.
+
+    Raises:
+        UsageError: LlamaIndex or the class is missing, or the settings do not fit it.
+    """
+    dotted, _, settings_text = argument.partition("?")
+    settings = _settings(dotted, settings_text)
+    model_class = _model_class(dotted)
+    try:
+        model: BaseEmbedding = model_class(**settings)
+    except (TypeError, ValueError, ImportError, AttributeError) as error:
+        raise UsageError(
+            f"embedder {dotted}: could not be built, {type(error).__name__}"
+        ) from error
+    return LlamaEmbedder(model, public_name(dotted, settings))
+
+
+def public_name(dotted: str, settings: Settings) -> str:
+    """Return the class with its settings in a fixed order, without those that are secrets."""
+    shown = {key: value for key, value in settings.items() if not _SECRET.search(key.lower())}
+    if not shown:
+        return dotted
+    return f"{dotted}?{json.dumps(shown, sort_keys=True, separators=(',', ':'))}"
+
+
+def fingerprint(probe: npt.NDArray[np.float64]) -> str:
+    """Return 16 hexadecimal characters that small numerical noise does not change.
+
+    Only the places and signs of the largest components enter, as many as stand before the widest
+    gap in size, where noise cannot exchange them.
+    """
+    order = np.argsort(-np.abs(probe), kind="stable")
+    sizes = np.abs(probe)[order[: _MOST_PROBED + 1]]
+    count = int(np.argmax(sizes[:-1] - sizes[1:])) + 1 if len(sizes) > 1 else 1
+    parts = sorted(f"{index}{'+' if probe[index] > 0 else '-'}" for index in order[:count].tolist())
+    return hashlib.sha256(f"{len(probe)}:{','.join(parts)}".encode()).hexdigest()[:16]
+
+
+def _settings(dotted: str, text: str) -> dict[str, object]:
+    try:
+        settings = json.loads(text) if text else {}
+    except ValueError as error:
+        raise UsageError(f"embedder {dotted}: the settings after '?' are not JSON") from error
+    if not isinstance(settings, dict):
+        raise UsageError(f"embedder {dotted}: the settings after '?' are not a JSON object")
+    return settings
+
+
+def _model_class(dotted: str) -> Callable[..., "BaseEmbedding"]:
+    module_name, _, class_name = dotted.rpartition(".")
+    if not module_name:
+        raise UsageError(
+            f"embedder 'llama-index:{dotted}': expected llama-index:package.module.ClassName"
+        )
+    try:
+        from llama_index.core.base.embeddings.base import BaseEmbedding  # noqa: PLC0415  optional
+    except ImportError as error:
+        raise UsageError(
+            "embedder llama-index: install it with 'pip install llama-index-core'"
+        ) from error
+    try:
+        found = getattr(importlib.import_module(module_name), class_name, None)
+    except ImportError as error:
+        raise UsageError(f"embedder {dotted}: module {module_name} is not installed") from error
+    if not isinstance(found, type) or not issubclass(found, BaseEmbedding):
+        raise UsageError(f"embedder {dotted}: is not a LlamaIndex embedding class")
+    return found
+
+
+def _translated(name: str, error: Exception) -> IndexStoreError:
+    """Sort a foreign exception by its HTTP status where it has one, never by its message."""
+    status = getattr(error, "status_code", None)
+    message = f"embedder {name}: {type(error).__name__}"
+    if isinstance(status, int) and status not in _BUSY_STATUS:
+        return UsageError(f"{message}, status {status}")
+    if isinstance(error, (TypeError, ValueError, AttributeError, ImportError)):
+        return UsageError(message)
+    return TransientError(message)
