@@ -51,7 +51,10 @@ start() {
 
 stop() {
   running || { echo "no server of ours is running"; exit 0; }
-  kill -- "-$(cat "$pidfile")" 2>/dev/null || kill "$(cat "$pidfile")"
+  local pid
+  pid=$(cat "$pidfile")
+  kill -- "-$pid" 2>/dev/null || kill "$pid"
+  while running; do sleep 0.2; done
   rm -f "$pidfile"
   echo "stopped"
 }
