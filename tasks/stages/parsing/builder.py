@@ -1,0 +1,115 @@
+"""Collects the elements of one document, cleaned, in reading order.
+
+Invariant: an element without visible text is not collected.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from tasks.stages.parsing.elements import Element, ElementKind, ParsedDocument
+from tasks.stages.parsing.normalisation import normalise, one_line
+
+CELL_SEPARATOR = " | "
+_TITLE_LENGTH = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where elements stand; see the attributes of `Element`."""
+
+    page: int | None = None
+    slide: int | None = None
+    sheet: str | None = None
+
+
+_NOWHERE = Place()
+
+
+def join_cells(cells: Iterable[str]) -> str:
+    """Return the text of a table row; empty when all cells are blank."""
+    cleaned = [one_line(cell) for cell in cells]
+    while cleaned and not cleaned[-1]:
+        cleaned.pop()
+    return CELL_SEPARATOR.join(cleaned) if any(cleaned) else ""
+
+
+class ElementBuilder:
+    """Collects elements and warnings."""
+
+    def __init__(self) -> None:
+        self._elements: list[Element] = []
+        self._warnings: dict[str, None] = {}
+        self._place = _NOWHERE
+
+    def move_to(self, place: Place) -> None:
+        """Give all later elements this place."""
+        self._place = place
+
+    def add(self, kind: ElementKind, text: str) -> None:
+        """Add a piece of running text, its line ends made spaces."""
+        self._append(kind, one_line(text))
+
+    def add_heading(self, text: str, level: int) -> None:
+        """Add a heading, level 1 for the outermost."""
+        self._append(ElementKind.HEADING, one_line(text), level=max(1, level))
+
+    def add_code(self, text: str) -> None:
+        """Add preformatted text with its lines and indentation."""
+        self._append(ElementKind.CODE, normalise(text).strip("\n").rstrip())
+
+    def add_row(self, cells: Sequence[str], *, row: int | None = None, header: str = "") -> None:
+        """Add a table row.
+
+        Args:
+            cells: Texts of the cells.
+            row: 1-based sheet row, or None.
+            header: Text of the table's header row, from `join_cells`.
+        """
+        self._append(ElementKind.TABLE_ROW, join_cells(cells), row=row, header=header)
+
+    def warn(self, warning: str) -> None:
+        """Note something for the report, once."""
+        self._warnings.setdefault(warning)
+
+    def build(self, title: str = "") -> ParsedDocument:
+        """Return what was collected.
+
+        Args:
+            title: Title from the document's own metadata; without one the first heading serves.
+        """
+        headings = (e.text for e in self._elements if e.kind is ElementKind.HEADING)
+        return ParsedDocument(
+            elements=tuple(self._elements),
+            title=(one_line(title) or next(headings, ""))[:_TITLE_LENGTH],
+            warnings=tuple(self._warnings),
+        )
+
+    def _append(
+        self,
+        kind: ElementKind,
+        text: str,
+        *,
+        level: int = 0,
+        row: int | None = None,
+        header: str = "",
+    ) -> None:
+        if not text.strip():
+            return
+        place = self._place
+        self._elements.append(
+            Element(
+                kind=kind,
+                text=text,
+                level=level,
+                page=place.page,
+                slide=place.slide,
+                sheet=place.sheet,
+                row=row,
+                header=header,
+            )
+        )
+
+
+def with_warning(parsed: ParsedDocument, warning: str) -> ParsedDocument:
+    """Return a parsed document with one more warning, which comes first."""
+    return replace(parsed, warnings=(warning, *parsed.warnings))

@@ -1,0 +1,129 @@
+"""One document from its bytes to its outcome, in the process that may be killed for it.
+
+Invariant: whatever the document does short of ending the process, an outcome comes back.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from index_store.records import Chunk, Reason
+from tasks.stages.parsing.dispatch import parse_as
+from tasks.stages.parsing.elements import ParsedDocument
+from tasks.stages.parsing.limits import Limits
+from tasks.stages.parsing.outcome import Outcome, rejected
+from tasks.stages.parsing.refusal import ParseRefused, describe
+from tasks.stages.parsing.registry import ParserSpec, find_parser, parser_identity
+
+_PIECE_BYTES = 1 << 20
+
+Chunker = Callable[[ParsedDocument], Sequence[Chunk]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """What every document of a child is put through.
+
+    Attributes:
+        limits: Bounds on size.
+        chunker: Turns what the parser found into chunks.
+    """
+
+    limits: Limits
+    chunker: Chunker
+
+
+def examine(name: str, parser: str, examination: Examination) -> Outcome:
+    """Read, parse and chunk one document.
+
+    Args:
+        name: Path of the file.
+        parser: Name of a registered parser, or "module:function".
+        examination: Limits and chunker.
+    """
+    path = Path(name)
+    identity = parser_identity(parser, examination.limits)
+    content_hash = ""
+    warnings: tuple[str, ...] = ()
+    try:
+        spec = find_parser(parser)
+        content_hash, before = _fingerprint(path, examination.limits)
+        parsed = _parse(path, spec)
+        warnings = parsed.warnings
+        chunks = _chunk(parsed, examination.chunker)
+        _hold_to_state(path, before)
+    except ParseRefused as refusal:
+        return rejected(
+            refusal.reason,
+            refusal.detail,
+            parser=identity,
+            content_hash=content_hash,
+            warnings=warnings,
+        )
+    except FileNotFoundError:
+        return rejected(Reason.CHANGED, "the file vanished", parser=identity)
+    except OSError as error:
+        detail = error.strerror or type(error).__name__
+        return rejected(Reason.UNREADABLE, detail, parser=identity, content_hash=content_hash)
+    except MemoryError:
+        return rejected(
+            Reason.MEMORY, "memory limit reached", parser=identity, content_hash=content_hash
+        )
+    return Outcome(
+        chunks=chunks,
+        title=parsed.title,
+        warnings=warnings,
+        parser=identity,
+        content_hash=content_hash,
+    )
+
+
+def _parse(path: Path, spec: ParserSpec) -> ParsedDocument:
+    try:
+        return parse_as(path, spec)
+    except (ParseRefused, MemoryError):
+        raise
+    except RecursionError:
+        raise ParseRefused(Reason.TOO_LARGE, "nested too deeply") from None
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise ParseRefused(Reason.CRASHED, f"its parser ended with {describe(error)}") from error
+    except BaseException as error:
+        raise ParseRefused(Reason.CORRUPT, describe(error)) from error
+
+
+def _chunk(parsed: ParsedDocument, chunker: Chunker) -> tuple[Chunk, ...]:
+    try:
+        return tuple(chunker(parsed))
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ParseRefused(Reason.CRASHED, f"its chunker failed: {describe(error)}") from error
+
+
+def _fingerprint(path: Path, limits: Limits) -> tuple[str, tuple[int, ...]]:
+    """Return the SHA-256 of a file and the state it was in."""
+    # Without O_NONBLOCK the opening of a pipe waits for a writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb", buffering=0) as stream:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            raise ParseRefused(Reason.UNREADABLE, "not a regular file")
+        if before.st_size > limits.file_bytes:
+            detail = f"{before.st_size} bytes, the limit is {limits.file_bytes}"
+            raise ParseRefused(Reason.TOO_LARGE, detail)
+        hasher = hashlib.sha256()
+        while piece := stream.read(_PIECE_BYTES):
+            hasher.update(piece)
+    return hasher.hexdigest(), _state(before)
+
+
+def _hold_to_state(path: Path, before: tuple[int, ...]) -> None:
+    if _state(path.stat()) != before:
+        raise ParseRefused(Reason.CHANGED, "the file changed while it was parsed")
+
+
+def _state(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

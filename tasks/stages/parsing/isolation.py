@@ -1,0 +1,207 @@
+"""A pool of warm child processes that parse documents, one document at a time each.
+
+Invariants: the wall-clock limit of a document starts when that document starts; a child that hangs,
+dies or floods is killed with all its descendants and replaced at once, so that capacity is never
+lost; every failure of a document is an outcome, never an exception; nothing survives `close` or the
+death of the process that owns the pool.
+"""
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from index_store.errors import IndexStoreError, StoppedError, UsageError
+from index_store.records import Reason
+from tasks.stages.parsing.child import Child
+from tasks.stages.parsing.frames import Silence
+from tasks.stages.parsing.limits import Limits
+from tasks.stages.parsing.outcome import Outcome, decode_reply, rejected
+from tasks.stages.parsing.registry import parser_identity
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """What children do with a parsed document.
+
+    Attributes:
+        chunker: Dotted name "module:factory"; `factory(options)` returns a function from
+            `ParsedDocument` to a sequence of `Chunk`. It is called once in each child.
+        options: Argument of the factory, anything that JSON can say.
+    """
+
+    chunker: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    path: Path
+    parser: str
+    future: Future[Outcome]
+
+
+class ParsePool:
+    """Parses documents in children; usable from several threads, and as a context manager."""
+
+    def __init__(self, workers: int, limits: Limits, work: WorkerOptions) -> None:
+        """Start the children.
+
+        Args:
+            workers: Documents parsed at the same time, at least 1.
+            limits: Bounds on every document.
+            work: What is done with parsed documents.
+
+        Raises:
+            UsageError: `workers` is less than 1.
+        """
+        if workers < 1:
+            raise UsageError(f"workers: expected at least 1, got {workers}")
+        self._limits = limits
+        self._work = work
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._children: set[Child] = set()
+        self._offline = True
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"parse-{number}", daemon=True)
+            for number in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, path: Path, parser: str) -> Future[Outcome]:
+        """Queue one document.
+
+        Args:
+            path: The file; it is opened by the child.
+            parser: Name of a parser, see `registry.parser_for`.
+
+        Returns:
+            A future whose result is the outcome. It raises only when the pool was closed meanwhile
+            (StoppedError) or its children cannot be started at all (UsageError).
+
+        Raises:
+            StoppedError: The pool is closed.
+            UsageError: There is no such parser.
+        """
+        parser_identity(parser, self._limits)
+        future: Future[Outcome] = Future()
+        with self._lock:
+            if self._closed:
+                raise StoppedError("the parse pool is closed")
+            self._jobs.put(_Job(path=path, parser=parser, future=future))
+        return future
+
+    @property
+    def offline(self) -> bool:
+        """Whether every child started so far was cut off from the network."""
+        return self._offline
+
+    def close(self) -> None:
+        """Kill the children and fail what is not finished; may be called twice."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            children = list(self._children)
+        for child in children:
+            child.release()
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _serve(self) -> None:
+        child = self._start()
+        while (job := self._jobs.get()) is not None:
+            if self._closed:
+                job.future.cancel()
+                continue
+            if not job.future.set_running_or_notify_cancel():
+                continue
+            child = self._run(job, child)
+        self._discard(child)
+
+    def _run(self, job: _Job, child: Child) -> Child:
+        """Finish one job and return the child that takes the next one."""
+        try:
+            outcome, fit = self._parse(job, child)
+        except IndexStoreError as error:
+            job.future.set_exception(error)
+            return self._replace(child)
+        if not fit or child.documents >= self._limits.documents_per_child:
+            child = self._replace(child)
+        if self._closed and outcome.rejection is not None:
+            job.future.set_exception(StoppedError("the parse pool was closed"))
+        else:
+            job.future.set_result(outcome)
+        return child
+
+    def _parse(self, job: _Job, child: Child) -> tuple[Outcome, bool]:
+        """Return the outcome and whether the child may go on."""
+        self._offline = child.wait_until_ready() and self._offline
+        started = time.monotonic()
+        frame = child.ask(job.path, job.parser, self._limits)
+        seconds = time.monotonic() - started
+        fit = False
+        if isinstance(frame, bytes):
+            try:
+                reply = decode_reply(frame, seconds=seconds)
+            except (ValueError, KeyError, TypeError):
+                outcome = self._refuse(job, Reason.CRASHED, "its parser sent a broken reply")
+            else:
+                outcome, fit = reply.outcome, not reply.spent
+        else:
+            outcome = self._refuse(job, *self._explain(frame, child))
+        return replace(outcome, seconds=seconds), fit
+
+    def _explain(self, silence: Silence, child: Child) -> tuple[Reason, str]:
+        if silence is Silence.LATE:
+            return Reason.TIMEOUT, f"its parser was killed after {self._limits.wall_s:g} s"
+        if silence is Silence.FLOOD:
+            return Reason.TOO_LARGE, f"more than {self._limits.output_bytes} bytes came out"
+        return child.last_words()
+
+    def _refuse(self, job: _Job, reason: Reason, detail: str) -> Outcome:
+        return rejected(reason, detail, parser=parser_identity(job.parser, self._limits))
+
+    def _start(self) -> Child:
+        child = Child(self._limits, chunker=self._work.chunker, options=self._work.options)
+        with self._lock:
+            self._children.add(child)
+            if self._closed:
+                child.release()
+        return child
+
+    def _replace(self, child: Child) -> Child:
+        self._discard(child)
+        return self._start()
+
+    def _discard(self, child: Child) -> None:
+        with self._lock:
+            self._children.discard(child)
+        with contextlib.suppress(OSError):
+            child.kill()
+        _LOG.debug("parse child %d ended after %d documents", child.process, child.documents)

@@ -1,0 +1,88 @@
+"""The one place where text becomes clean Unicode.
+
+Invariants: the result is NFC, holds no NUL, no lone surrogate, no control character but tab and
+line feed, no invisible or bidirectional control, no soft hyphen and no Latin ligature.
+"""
+
+import re
+import unicodedata
+
+_LIGATURES = {
+    0xFB00: "ff",
+    0xFB01: "fi",
+    0xFB02: "fl",
+    0xFB03: "ffi",
+    0xFB04: "ffl",
+    0xFB05: "st",
+    0xFB06: "st",
+}
+_LINE_ENDS = dict.fromkeys((0x0B, 0x0C, 0x0D, 0x85, 0x2028, 0x2029), "\n")
+_SPACES = dict.fromkeys((0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), " ")
+_REMOVED = dict.fromkeys(
+    (
+        *range(9),
+        *range(0x0E, 0x20),
+        *range(0x7F, 0x85),
+        *range(0x86, 0xA0),
+        0xAD,  # soft hyphen
+        0x061C,
+        0x180E,
+        0x200B,
+        0x200E,
+        0x200F,
+        *range(0x202A, 0x202F),  # bidirectional embedding and override
+        *range(0x2060, 0x2070),  # word joiner, invisible operators, bidirectional isolates
+        0xFEFF,
+        *range(0xFFF9, 0xFFFC),
+        0xFFFE,
+        0xFFFF,
+        *range(0xD800, 0xE000),  # surrogates
+        *range(0xE0000, 0xE0080),  # tags
+    )
+)
+_TABLE = _REMOVED | _LINE_ENDS | _SPACES | _LIGATURES
+
+# Joiners carry meaning in emoji and in Arabic and Indic scripts, and hide words in Latin ones.
+_LATIN_JOINER = re.compile(
+    r"(?<=[\u0000-\u024f])[\u200c\u200d]+|[\u200c\u200d]+(?=[\u0000-\u024f]|$)"
+)
+# Unicode's stream-safe format allows 30; sorting longer runs takes quadratic time.
+_STACKED_MARKS = re.compile(r"([\u0300-\u036f]{30})[\u0300-\u036f]+")
+_ASCII_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_BLANKS = re.compile(r"\s+")
+
+_WORD = re.compile(r"[^\W_]+")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+
+def normalise(text: str) -> str:
+    """Return clean text with its lines kept; see the invariants of the module."""
+    unified = text.replace("\r\n", "\n") if "\r" in text else text
+    if unified.isascii() and not _ASCII_CONTROLS.search(unified):
+        return unified
+    translated = unified.translate(_TABLE)
+    if translated.isascii():
+        return translated
+    visible = _LATIN_JOINER.sub("", translated)
+    return unicodedata.normalize("NFC", _STACKED_MARKS.sub(r"\1", visible))
+
+
+def one_line(text: str) -> str:
+    """Return clean text with every run of blanks, line ends included, made one space."""
+    return _BLANKS.sub(" ", normalise(text)).strip()
+
+
+def count_words(text: str, *, enough: int) -> int:
+    """Count words; each character of a script without spaces between words counts as one.
+
+    Args:
+        text: Clean text.
+        enough: Counting stops here.
+    """
+    words = 0
+    for match in _WORD.finditer(text):
+        piece = match.group()
+        words += max(1, 0 if piece.isascii() else len(_UNSPACED.findall(piece)))
+        if words >= enough:
+            break
+    return words
