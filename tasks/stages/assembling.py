@@ -1,0 +1,147 @@
+"""Decide what the next version consists of: catalog lines, dead rows, moved documents.
+
+Invariants: pure; a document's chunks are searchable from exactly one range of rows of one shard, or
+from none; what is replaced or removed is dead in the same version.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from index_store.records import DocumentRecord
+from tasks.stages.building import Placement
+from tasks.stages.checkpoints import DocumentOutcome
+from tasks.stages.diffing import Action, Plan, PlanItem
+
+RowRange = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What differs from the version before.
+
+    Attributes:
+        records: New or changed catalog lines, sorted by uri.
+        removed: Documents that leave the catalog, sorted.
+        dead: Row ranges [start, end) that die, by shard of the version before.
+        moved: Lines whose chunks bear another name in their shard, sorted by uri.
+    """
+
+    records: tuple[DocumentRecord, ...]
+    removed: tuple[str, ...]
+    dead: Mapping[str, tuple[RowRange, ...]] = field(default_factory=dict)
+    moved: tuple[DocumentRecord, ...] = ()
+
+
+def decide_changes(
+    plan: Plan,
+    known: Mapping[str, DocumentRecord],
+    outcomes: Mapping[str, DocumentOutcome],
+    placements: Iterable[Placement],
+    *,
+    keep_last_good: bool,
+) -> Changes:
+    """Turn a plan and its outcomes into changes.
+
+    Args:
+        plan: What was to be done.
+        known: Catalog of the version before, by uri.
+        outcomes: What became of every parsed document, by uri.
+        placements: Where new chunks are.
+        keep_last_good: Whether a changed document that fails keeps the chunks it has.
+
+    Returns:
+        The changes.
+    """
+    placed = {placement.uri: placement for placement in placements}
+    records: list[DocumentRecord] = []
+    removed: list[str] = []
+    losers: list[DocumentRecord] = []  # whose rows die
+    moved: list[DocumentRecord] = []
+    for item in plan.items:
+        before = known.get(item.uri)
+        match item.action:
+            case Action.KEPT:
+                records += _observed_again(item, before)
+            case Action.REMOVED:
+                removed.append(item.uri)
+                losers += [] if before is None else [before]
+            case Action.MOVED:
+                record = _renamed(item, known[item.previous_uri])
+                records.append(record)
+                removed.append(item.previous_uri)
+                moved += [record] if record.chunks else []
+            case Action.ADDED | Action.CHANGED | Action.RETRY:
+                keeps = keep_last_good and not plan.rebuild
+                record = _done(outcomes[item.uri], placed.get(item.uri), before, keeps=keeps)
+                records.append(record)
+                replaced = before is not None and before.chunks and not _same_rows(before, record)
+                losers += [before] if before is not None and replaced else []
+    return Changes(
+        records=tuple(sorted(records, key=lambda record: record.uri)),
+        removed=tuple(sorted(set(removed) - {record.uri for record in records})),
+        dead=_ranges(losers),
+        moved=tuple(moved),
+    )
+
+
+def _observed_again(item: PlanItem, before: DocumentRecord | None) -> list[DocumentRecord]:
+    """Return a new line for a document that was only touched, so that it is not hashed again."""
+    if before is None or (item.size_bytes, item.mtime_ns) == (before.size_bytes, before.mtime_ns):
+        return []
+    return [replace(before, size_bytes=item.size_bytes, mtime_ns=item.mtime_ns)]
+
+
+def _renamed(item: PlanItem, before: DocumentRecord) -> DocumentRecord:
+    return replace(before, uri=item.uri, size_bytes=item.size_bytes, mtime_ns=item.mtime_ns)
+
+
+def _done(
+    outcome: DocumentOutcome,
+    placement: Placement | None,
+    before: DocumentRecord | None,
+    *,
+    keeps: bool,
+) -> DocumentRecord:
+    record = DocumentRecord(
+        uri=outcome.uri,
+        size_bytes=outcome.size_bytes,
+        mtime_ns=outcome.mtime_ns,
+        content_hash=outcome.content_hash,
+        work_key=outcome.work_key,
+        rejection=outcome.rejection,
+    )
+    if outcome.rejection is None:
+        record = replace(record, indexed_hash=outcome.content_hash, tokens=outcome.tokens)
+        if placement is None:
+            return record
+        return replace(
+            record,
+            shard=placement.shard,
+            row_start=placement.row_start,
+            row_end=placement.row_end,
+            shard_uri=outcome.uri,
+        )
+    if before is None or not before.chunks or not keeps:
+        return record
+    return replace(
+        record,
+        indexed_hash=before.indexed_hash,
+        shard=before.shard,
+        row_start=before.row_start,
+        row_end=before.row_end,
+        shard_uri=before.shard_uri,
+        tokens=before.tokens,
+    )
+
+
+def _same_rows(before: DocumentRecord, after: DocumentRecord) -> bool:
+    return (before.shard, before.row_start) == (after.shard, after.row_start) and bool(after.chunks)
+
+
+def _ranges(losers: Sequence[DocumentRecord]) -> dict[str, tuple[RowRange, ...]]:
+    ranges: dict[str, list[RowRange]] = defaultdict(list)
+    for record in losers:
+        if record.shard is not None and record.chunks:
+            ranges[record.shard].append((record.row_start, record.row_end))
+    return {shard: tuple(sorted(rows)) for shard, rows in ranges.items()}

@@ -1,0 +1,154 @@
+"""Find out what a run has to do: read the last version, list the sources, hash what looks new.
+
+Invariants: nothing is written here; the plan itself is decided by `diffing`, which is pure.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from index_store.artifacts import read_artifact
+from index_store.catalog_files import load_catalog
+from index_store.embedder import EmbedderSpec
+from index_store.ids import WORK_SCHEME, hex_digest
+from index_store.log import CommitLog
+from index_store.log_records import CANDIDATE, PRODUCTION, LogState
+from index_store.manifest import Manifest
+from index_store.manifest_codec import parse_manifest
+from index_store.records import DocumentRecord
+from index_store.storage.base import Storage
+from tasks.stages.chunking.options import chunker_identity
+from tasks.stages.diffing import DiffOptions, Plan, WorkKeys, check_tripwire, diff, files_to_hash
+from tasks.stages.parsing.limits import Limits
+from tasks.stages.parsing.registry import parser_for, parser_identity
+from tasks.stages.run_options import RunOptions
+from tasks.stages.scanning import ListedFile, Listing, hash_files, scan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The version that a run builds on.
+
+    Attributes:
+        state: The log when it was read.
+        version: Id of the version, None for a first run.
+        manifest: Its manifest, None for a first run.
+        known: Its catalog by uri.
+    """
+
+    state: LogState
+    version: str | None
+    manifest: Manifest | None
+    known: Mapping[str, DocumentRecord]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan with everything it was made from.
+
+    Attributes:
+        plan: What the run does.
+        base: The version it builds on.
+        listing: What the sources hold.
+        keys: Identities of what is applied, by uri of every listed document.
+    """
+
+    plan: Plan
+    base: Base
+    listing: Listing
+    keys: Mapping[str, WorkKeys]
+
+
+def read_base(storage: Storage, collection: str) -> Base:
+    """Read the version that production points to, or the candidate when nothing is promoted yet.
+
+    Raises:
+        CorruptArtifactError: Log, manifest or catalog is damaged.
+        TransientError: The store is out of reach.
+    """
+    state = CommitLog(storage, collection).read()
+    version = state.channels.get(PRODUCTION) or state.channels.get(CANDIDATE)
+    if version is None:
+        return Base(state=state, version=None, manifest=None, known={})
+    artifact = state.versions[version].manifest
+    manifest = parse_manifest(read_artifact(storage, artifact))
+    known = {record.uri: record for record in load_catalog(storage, manifest).records()}
+    return Base(state=state, version=version, manifest=manifest, known=known)
+
+
+def list_sources(options: RunOptions) -> Listing:
+    """List every source completely.
+
+    Raises:
+        StoppedError: A source is missing or could not be read to its end.
+    """
+    return scan(options.sources, options.scan)
+
+
+def make_plan(options: RunOptions, base: Base, listing: Listing, embedder: EmbedderSpec) -> Planned:
+    """Compare the listing with the last version.
+
+    Args:
+        options: What the run was told.
+        base: The version it builds on.
+        listing: What the sources hold.
+        embedder: Identity of the embedder of this run.
+
+    Returns:
+        The plan.
+
+    Raises:
+        StoppedError: The tripwire: too many documents would vanish.
+    """
+    suspects = files_to_hash(listing.files, base.known)
+    hashes = hash_files([file.path for file in suspects])
+    keys = _keys(listing.files, options, embedder)
+    change = options.change
+    plan = diff(
+        listing.files,
+        base.known,
+        {file.uri: found for file, found in zip(suspects, hashes, strict=True)},
+        keys,
+        DiffOptions(
+            rebuild=_rebuild_reason(options, base, embedder), retry_rejected=change.retry_rejected
+        ),
+    )
+    if not change.allow_removal:
+        check_tripwire(
+            plan, share=change.tripwire_share, min_documents=change.tripwire_min_documents
+        )
+    return Planned(plan=plan, base=base, listing=listing, keys=keys)
+
+
+def _rebuild_reason(options: RunOptions, base: Base, embedder: EmbedderSpec) -> str:
+    if base.manifest is None:
+        return ""
+    if options.change.full:
+        return "full rebuild requested"
+    if base.manifest.embedder.id != embedder.id:
+        return "embedder differs"
+    return ""
+
+
+def _keys(
+    files: Sequence[ListedFile], options: RunOptions, embedder: EmbedderSpec
+) -> dict[str, WorkKeys]:
+    chunker = chunker_identity(options.chunk, embedder.tokenizer)
+    by_ending: dict[str, WorkKeys] = {}
+    keys = {}
+    for file in files:
+        ending = PurePosixPath(file.uri).suffix.lower()
+        if ending not in by_ending:
+            by_ending[ending] = _work_keys(parser_for(file.uri).name, chunker, options.limits)
+        keys[file.uri] = by_ending[ending]
+    return keys
+
+
+def _work_keys(parser: str, chunker: str, limits: Limits) -> WorkKeys:
+    # An indexed document does not depend on the limits it was parsed under, a rejected one may.
+    indexing = parser_identity(parser, Limits())
+    attempt = parser_identity(parser, limits)
+    return WorkKeys(
+        indexing=hex_digest(WORK_SCHEME, "indexing", indexing, chunker),
+        attempt=hex_digest(WORK_SCHEME, "attempt", attempt, chunker),
+    )

@@ -1,0 +1,40 @@
+"""The chunker that parser processes are given, made from values that travel as JSON."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+
+from index_store.embedders.registry import open_tokenizer
+from index_store.records import Chunk
+from tasks.stages.chunking.chunker import chunk_document
+from tasks.stages.chunking.options import ChunkOptions
+from tasks.stages.parsing.elements import ParsedDocument
+from tasks.stages.parsing.isolation import WorkerOptions
+
+FACTORY = f"{__name__}:make_chunker"
+
+
+def worker_options(options: ChunkOptions, embedder: str) -> WorkerOptions:
+    """Return what a parse pool needs to chunk for an embedder.
+
+    Args:
+        options: How text is cut.
+        embedder: Name of the embedder whose tokenizer counts.
+    """
+    return WorkerOptions(chunker=FACTORY, options={"chunk": asdict(options), "embedder": embedder})
+
+
+def make_chunker(
+    options: Mapping[str, object],
+) -> Callable[[ParsedDocument], Sequence[Chunk]]:
+    """Open the tokenizer and return the function that chunks; called once per process.
+
+    Raises:
+        TypeError: The options are not those of `worker_options`.
+        UsageError: There is no such embedder.
+    """
+    values, embedder = options["chunk"], options["embedder"]
+    if not isinstance(values, dict) or not isinstance(embedder, str):
+        raise TypeError("options are not those of worker_options")
+    chunk = ChunkOptions(**values)
+    tokenizer = open_tokenizer(embedder)
+    return lambda document: chunk_document(document, chunk, tokenizer)

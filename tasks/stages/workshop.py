@@ -1,0 +1,125 @@
+"""What a process holds open while it works on a run: store, parsers, embedder, vectors.
+
+Invariants: everything is opened on first use, from plain options, so a worker on another machine
+can do the same; only one thread embeds at a time, so that no text is embedded twice; closing ends
+every child process.
+"""
+
+import threading
+from functools import cached_property
+
+from index_store.embedder import Embedder
+from index_store.embedders.registry import open_embedder
+from index_store.embeddings import EmbeddingStore
+from index_store.errors import StoppedError, UsageError
+from index_store.manifest import HnswSettings
+from index_store.shard_options import ShardOptions
+from index_store.storage.base import Storage
+from index_store.storage.opening import open_storage
+from tasks.stages.building import Site
+from tasks.stages.checkpoints import ParsedBatch
+from tasks.stages.embedding import EmbeddingCounts, embed_batch
+from tasks.stages.parsing.isolation import ParsePool
+from tasks.stages.plugged_chunker import worker_options
+from tasks.stages.run_options import RunOptions
+
+
+class Workshop:
+    """Opened resources of one run in one process; safe for threads."""
+
+    def __init__(self, options: RunOptions) -> None:
+        self._options = options
+        self._pool_lock = threading.Lock()
+        self._embed_lock = threading.Lock()
+        self._pool: ParsePool | None = None
+        self._closed = False
+
+    @property
+    def options(self) -> RunOptions:
+        """What the run was told."""
+        return self._options
+
+    @cached_property
+    def storage(self) -> Storage:
+        """The store."""
+        return open_storage(self._options.store)
+
+    @property
+    def pool(self) -> ParsePool:
+        """The parser processes, started on first use.
+
+        Raises:
+            StoppedError: The workshop is closed.
+        """
+        with self._pool_lock:
+            if self._closed:
+                raise StoppedError("the run was interrupted")
+            if self._pool is None:
+                self._pool = ParsePool(
+                    self._options.parse_workers,
+                    self._options.limits,
+                    worker_options(self._options.chunk, self._options.embed.spec),
+                )
+            return self._pool
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The embedder.
+
+        Raises:
+            UsageError: There is none of this name, or its dimension is not the one asked for.
+        """
+        wanted = self._options.embed
+        embedder = open_embedder(wanted.spec, threads=wanted.threads)
+        if wanted.dimension not in (None, embedder.spec.dimension):
+            raise UsageError(
+                f"embedder {wanted.spec!r} has dimension {embedder.spec.dimension}, "
+                f"expected {wanted.dimension} by the setting embed_dimension (EMBED_DIM)"
+            )
+        return embedder
+
+    @cached_property
+    def _vectors(self) -> EmbeddingStore:
+        return self.new_vectors()
+
+    def new_vectors(self) -> EmbeddingStore:
+        """Open the stored vectors for a caller that needs them for itself."""
+        spec = self.embedder.spec
+        store = EmbeddingStore(self.storage, spec.id, spec.dimension)
+        store.refresh()
+        return store
+
+    def embed(self, batch: ParsedBatch) -> EmbeddingCounts:
+        """Make sure that every chunk of a batch has a stored vector; one thread at a time."""
+        with self._embed_lock:
+            return embed_batch(batch, self.storage, self.embedder, self._vectors)
+
+    def site(self) -> Site:
+        """Return what building a shard needs."""
+        options = self._options
+        build = options.build
+        return Site(
+            storage=self.storage,
+            collection=options.collection,
+            run=options.run,
+            embedder=self.embedder.spec,
+            vectors=self.new_vectors(),
+            options=ShardOptions(
+                hnsw=HnswSettings(
+                    m=build.m, ef_construction=build.ef_construction, ef_search=build.ef_search
+                ),
+                add_batch_rows=build.add_batch_rows,
+                threads=build.threads,
+            ),
+            checkpoint_rows=build.checkpoint_rows,
+        )
+
+    def close(self) -> None:
+        """End child processes and free the embedder; calling it twice is harmless."""
+        with self._pool_lock:
+            self._closed = True
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+        if "embedder" in self.__dict__:
+            self.embedder.close()
