@@ -105,18 +105,18 @@ class _Packer:
         left = self._positions[end] - self._positions[start]
         least_after = self._room // 4
         short = self._room // 2
-        open_places: list[Place] = []
-        spare = start + 1
+        good: list[Place] = []
+        latest: int | None = None
         for index in range(start + 1, stop + 1):
             if index not in ranks:
                 continue
-            spare = index
+            latest = index
             size = self._positions[index] - self._positions[start]
             if size >= short and left - size >= least_after:
-                open_places.append((index, ranks[index]))
-        if not open_places:
-            return spare if spare > start + 1 or spare in ranks else max(start + 1, stop)
-        return max(open_places, key=lambda place: place[1])[0]
+                good.append((index, ranks[index]))
+        if good:
+            return max(good, key=lambda place: place[1])[0]
+        return latest or stop
 
     def _costs(self, overlap: int, start: int, end: int) -> list[int]:
         """Return the chunk's size after each unit from `start` on, while it fits; at least one."""

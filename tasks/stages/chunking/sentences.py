@@ -16,13 +16,11 @@ _END = re.compile(
     r"|[。！？｡]+[」』”’）】]*\s*"
 )
 _WORD = re.compile(r"\S+")
-_ABBREVIATIONS = frozenset(
-    (
-        "al approx art arts av bd cf ch chap dept dr ed eds env est etc ex fig figs hon inc jr ltd "
-        "me mm mme mlle mr mrs ms no nos num op para pp prof ref réf resp sec sect sr st ste tab "
-        "tel tél vol vs"
-    ).split()
-)
+_SHORTENED = """
+al approx art arts av bd cf ch chap dept dr ed eds env est etc ex fig figs hon inc jr ltd me mm mme
+mlle mr mrs ms no nos num op p para pp prof ref réf resp sec sect sr st ste tab tel tél vol vs
+"""
+_ABBREVIATIONS = frozenset(_SHORTENED.split())
 _JOINER = "\u200d"
 _SHORT_RUN, _LONG_RUN = 16, 48  # characters of a piece of a word without spaces
 

@@ -98,15 +98,18 @@ class UnitMaker:
     def units(self, elements: Sequence[Element]) -> list[Unit]:
         """Return the units of elements that share a page, slide or sheet."""
         units: list[Unit] = []
+        headers = _headers(elements)
         before: Element | None = None
         table: Table | None = None
-        for element in elements:
+        for position, element in enumerate(elements):
             if element.kind is ElementKind.HEADING:
                 self._enter(element)
-            strength = _strength(before, element)
-            if not _same_table(before, element):
-                table = self._table(element)
-                if table is not None and element.header not in (table.header, element.text):
+            header = headers[position]
+            goes_on = table is not None and header is not None and header == headers[position - 1]
+            strength = _strength(before, element, goes_on=goes_on)
+            if not goes_on:
+                table = None if header is None else self._table(header)
+                if table is not None and header not in (table.header, element.text):
                     units += self._cut(_header_alone(element), strength, None)
             units += self._cut(element, strength, table)
             before = element
@@ -122,14 +125,12 @@ class UnitMaker:
         self._path.append((level, heading.text[:SECTION_CHARS]))
         self._section = tuple(text for _, text in self._path)
 
-    def _table(self, element: Element) -> Table | None:
-        """Return the table that begins with a row; of a long header only the first words repeat."""
-        if element.kind is not ElementKind.TABLE_ROW:
-            return None
-        words = element.header.split()
+    def _table(self, header: str) -> Table:
+        """Return a table; of a long header only the first words are repeated."""
+        words = header.split()
         counts = self._tokenizer.count(words)
         if sum(counts) <= self._unit_tokens:
-            return Table(element.header, sum(counts))
+            return Table(header, sum(counts))
         kept = total = 0
         while total + counts[kept] <= self._unit_tokens:
             total += counts[kept]
@@ -163,25 +164,23 @@ class UnitMaker:
     def _fragments(self, text: str, span: Span) -> Iterator[tuple[int, int, int]]:
         """Yield (start, end, tokens) of a span, whole when it is short enough."""
         start, end = span
-        tokens = self.tokens(text[start:end])
-        if tokens <= self._unit_tokens:
-            yield start, end, tokens
+        words = text[start:end].split()
+        counts = self._tokenizer.count(words)
+        if sum(counts) <= self._unit_tokens:
+            yield start, end, sum(counts)
             return
         total = 0
         last = start
-        for word_start, word_end in word_spans(text, span):
-            word = text[word_start:word_end]
-            (count,) = self._tokenizer.count((word,))
+        for word, count, place in zip(words, counts, word_spans(text, span), strict=True):
             if total and (total + count > self._unit_tokens or begins_run(word)):
                 yield start, last, total
-                start, total = word_start, 0
+                total = 0
+            start = start if total else place[0]
+            last = place[1]
             if count > self._unit_tokens:
-                yield from self._pieces(text, (word_start, word_end))
-                start, total = word_end, 0
+                yield from self._pieces(text, place)
             else:
-                start = word_start if total == 0 else start
                 total += count
-            last = word_end
         if total:
             yield start, last, total
 
@@ -198,10 +197,24 @@ class UnitMaker:
                 waiting += [(middle, end), (start, middle)]
 
 
-def _strength(before: Element | None, element: Element) -> int:
+def _headers(elements: Sequence[Element]) -> list[str | None]:
+    """Return the header that each row stands under, None for what is no row.
+
+    A header row stands under itself, so that it belongs to the table that it begins.
+    """
+    headers = [
+        element.header if element.kind is ElementKind.TABLE_ROW else None for element in elements
+    ]
+    for position in range(len(elements) - 1):
+        if headers[position] == "" and headers[position + 1] == elements[position].text:
+            headers[position] = elements[position].text
+    return headers
+
+
+def _strength(before: Element | None, element: Element, *, goes_on: bool) -> int:
     if element.kind is ElementKind.HEADING:
         return Strength.HEADING + max(0, _DEEPEST_HEADING - max(1, element.level))
-    if _same_table(before, element):
+    if goes_on:
         return Strength.ROW
     is_row = element.kind is ElementKind.TABLE_ROW
     if is_row or (before is not None and before.kind is ElementKind.TABLE_ROW):
@@ -209,15 +222,6 @@ def _strength(before: Element | None, element: Element) -> int:
     if element.kind is ElementKind.LIST_ITEM:
         return Strength.ROW
     return Strength.PARAGRAPH
-
-
-def _same_table(before: Element | None, element: Element) -> bool:
-    return (
-        before is not None
-        and before.kind is ElementKind.TABLE_ROW
-        and element.kind is ElementKind.TABLE_ROW
-        and before.header == element.header
-    )
 
 
 def _header_alone(row: Element) -> Element:
