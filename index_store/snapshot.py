@@ -1,0 +1,311 @@
+"""A version opened for reading: what a search runs on.
+
+Invariants: every file was checked against the manifest before it is used; all answers come from
+one version; a dead row is never returned; what is open is never modified, so a snapshot is safe
+for threads.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from pyroaring import BitMap
+
+from index_store.artifacts import check_file, read_artifact
+from index_store.chunk_table import ChunkTable, StoredChunk
+from index_store.collections import check_format, load_manifest
+from index_store.deletions import RowMask, decode_deletions
+from index_store.embedder import Vectors
+from index_store.errors import CorruptArtifactError, UsageError
+from index_store.local_files import LocalFiles
+from index_store.log import CommitLog
+from index_store.log_records import PRODUCTION, PublishedVersion, resolve_version
+from index_store.manifest import Manifest, ShardEntry
+from index_store.ranking import fold_text, is_verbatim, rank
+from index_store.records import Hit
+from index_store.relocations import RelocationMap, decode_relocations
+from index_store.shard import ShardReader
+from index_store.storage.base import Storage
+
+EXACT_ROWS = 50_000  # up to here an exact search costs about a millisecond
+MIN_CANDIDATES = 50  # hits looked at for verbatim quotations and repeated texts
+
+PathFilter = str | Callable[[str], bool]
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotOptions:
+    """How a version is opened and searched.
+
+    Attributes:
+        verify: Whether the hash of every file is compared; sizes always are.
+        exact_rows: Up to this many live rows every one is compared; above, the graph is walked.
+        threads: Threads that one search may use.
+        embedder_id: The embedder that will embed the questions; another one is refused. None: not
+            checked.
+        cache: Folder for copies of a store that has no local files; None for a temporary one.
+    """
+
+    verify: bool = True
+    exact_rows: int = EXACT_ROWS
+    threads: int = 1
+    embedder_id: str | None = None
+    cache: Path | None = None
+
+
+class _OpenShard:
+    """A shard's files, opened."""
+
+    def __init__(self, entry: ShardEntry, reader: ShardReader, chunks: ChunkTable) -> None:
+        self.entry = entry
+        self.reader = reader
+        self.chunks = chunks
+
+    @cached_property
+    def documents(self) -> list[tuple[str, int, int]]:
+        """Runs of rows by the uri they were written under; read when a filter first needs them."""
+        return self.chunks.documents()
+
+
+class Snapshot:
+    """One version, opened; close it when the last search has ended."""
+
+    def __init__(
+        self,
+        published: PublishedVersion,
+        manifest: Manifest,
+        shards: list[_OpenShard],
+        relocations: RelocationMap,
+        files: LocalFiles,
+        options: SnapshotOptions,
+    ) -> None:
+        self._published = published
+        self._manifest = manifest
+        self._shards = shards
+        self._relocations = relocations
+        self._options = options
+        self._files = files
+        self._closed = False
+
+    @classmethod
+    def open(
+        cls,
+        storage: Storage,
+        collection: str,
+        *,
+        version: str | None = None,
+        channel: str = PRODUCTION,
+        options: SnapshotOptions | None = None,
+    ) -> "Snapshot":
+        """Open a version.
+
+        Args:
+            storage: The store.
+            collection: Name of the collection.
+            version: Beginning of a version's id; None for the version that `channel` points to.
+            channel: A channel, used when `version` is None.
+            options: How to open it.
+
+        Raises:
+            NotFoundError: There is no such collection, version or channel.
+            UsageError: The name is not valid, or the version needs another embedder or a newer
+                nightpress.
+            CorruptArtifactError: A file is missing or is not what the manifest says; the message
+                names it.
+            TransientError: The store could not be read.
+        """
+        check_format(storage, collection)
+        state = CommitLog(storage, collection).read()
+        published = resolve_version(state, version=version, channel=channel)
+        return cls.open_published(storage, published, options=options)
+
+    @classmethod
+    def open_published(
+        cls,
+        storage: Storage,
+        published: PublishedVersion,
+        *,
+        options: SnapshotOptions | None = None,
+    ) -> "Snapshot":
+        """Open a version that was found in the log; see `open`."""
+        options = SnapshotOptions() if options is None else options
+        manifest = load_manifest(storage, published)
+        _check_embedder(manifest, options.embedder_id)
+        files = LocalFiles(storage, options.cache)
+        try:
+            shards = [_open_shard(storage, entry, files, options) for entry in manifest.shards]
+            relocations = _open_relocations(storage, manifest)
+        except BaseException:
+            files.close()
+            raise
+        _logger.info(
+            "opened version %s: %d shards, %d live rows",
+            published.version,
+            len(shards),
+            manifest.counts.chunks_live,
+        )
+        return cls(published, manifest, shards, relocations, files, options)
+
+    @property
+    def version(self) -> str:
+        """The version's id."""
+        return self._published.version
+
+    @property
+    def published_at_ms(self) -> int:
+        """When it was published, milliseconds since the epoch."""
+        return self._published.published_at_ms
+
+    @property
+    def manifest(self) -> Manifest:
+        """The version's manifest."""
+        return self._manifest
+
+    @property
+    def rows(self) -> int:
+        """Number of chunks that a search may return."""
+        return self._manifest.counts.chunks_live
+
+    def search(
+        self,
+        vector: Vectors,
+        k: int,
+        *,
+        question: str = "",
+        path_filter: PathFilter | None = None,
+    ) -> list[Hit]:
+        """Find the chunks nearest to a question.
+
+        Args:
+            vector: float32, shape (dimension,): the question's embedding, of any length but zero.
+            k: Hits at most, at least 1.
+            question: The question itself; chunks that hold it word for word come first.
+            path_filter: Beginning of the uris that may be returned, or a function that accepts
+                them.
+
+        Returns:
+            At most `k` hits: verbatim ones first, then by cosine similarity; a text of one uri
+            only once.
+
+        Raises:
+            UsageError: `vector` or `k` is out of bounds.
+        """
+        if k < 1:
+            raise UsageError(f"k must be at least 1, found {k}")
+        if self._closed:
+            raise UsageError(f"version {self.version} is closed")
+        query = _normalised(vector, self._manifest.embedder.dimension)
+        wanted = min(max(MIN_CANDIDATES, 4 * k), max(self.rows, 1))
+        folded = fold_text(question)
+        found = self._nearest(query, wanted, path_filter)
+        hits = [self._hit(shard, row, score, folded) for score, shard, row in found]
+        return rank(hits, k)
+
+    def close(self) -> None:
+        """Let go of all files; calling it twice is harmless."""
+        self._closed = True
+        self._shards = []
+        self._files.close()
+
+    def __enter__(self) -> "Snapshot":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _nearest(
+        self, query: Vectors, wanted: int, path_filter: PathFilter | None
+    ) -> list[tuple[float, _OpenShard, int]]:
+        """Return the best rows of all shards as (score, shard, row), best first."""
+        exact = self.rows <= self._options.exact_rows
+        found: list[tuple[float, _OpenShard, int]] = []
+        for shard in self._shards:
+            only = None if path_filter is None else self._accepted_rows(shard, path_filter)
+            # A narrow filter starves the graph, and is cheap to search exactly.
+            few = only is not None and int(only.sum()) <= self._options.exact_rows
+            scores, rows = shard.reader.search(query, wanted, exact=exact or few, only=only)
+            found += [
+                (float(score), shard, int(row))
+                for score, row in zip(scores[0], rows[0], strict=True)
+                if row >= 0
+            ]
+        found.sort(key=lambda item: -item[0])
+        return found[:wanted]
+
+    def _accepted_rows(self, shard: _OpenShard, path_filter: PathFilter) -> RowMask:
+        accepted = np.zeros(shard.chunks.rows, np.bool_)
+        for written, start, end in shard.documents:
+            uri = self._relocations.uri_of(shard.entry.id, start, written)
+            if uri.startswith(path_filter) if isinstance(path_filter, str) else path_filter(uri):
+                accepted[start:end] = True
+        return accepted
+
+    def _hit(self, shard: _OpenShard, row: int, score: float, folded_question: str) -> Hit:
+        stored: StoredChunk = shard.chunks.take([row])[0]
+        return Hit(
+            score=min(1.0, max(-1.0, score)),
+            uri=self._relocations.uri_of(shard.entry.id, row, stored.uri),
+            text=stored.chunk.text,
+            citation=stored.chunk.citation,
+            chunk=stored.chunk_id.hex(),
+            verbatim=is_verbatim(folded_question, stored.chunk.text),
+        )
+
+
+def _open_shard(
+    storage: Storage, entry: ShardEntry, files: LocalFiles, options: SnapshotOptions
+) -> _OpenShard:
+    dead: BitMap | None = None
+    if entry.deletions is not None:
+        data = read_artifact(storage, entry.deletions)
+        dead = decode_deletions(data, entry.rows, entry.deletions.key)
+        if len(dead) != entry.dead:
+            raise CorruptArtifactError(
+                f"{entry.deletions.key}: dead rows expected {entry.dead}, found {len(dead)}"
+            )
+    index_path = files.path(entry.index)
+    reader = ShardReader.open(
+        index_path, entry, dead=dead, verify=options.verify, threads=options.threads
+    )
+    chunks_path = files.path(entry.chunks)
+    check_file(chunks_path, entry.chunks, verify=options.verify)
+    return _OpenShard(entry, reader, ChunkTable.open(chunks_path, rows=entry.rows))
+
+
+def _open_relocations(storage: Storage, manifest: Manifest) -> RelocationMap:
+    artifact = manifest.relocations
+    if artifact is None:
+        return RelocationMap([])
+    return RelocationMap(decode_relocations(read_artifact(storage, artifact), artifact.key))
+
+
+def _check_embedder(manifest: Manifest, embedder_id: str | None) -> None:
+    spec = manifest.embedder
+    if embedder_id is not None and embedder_id != spec.id:
+        raise UsageError(
+            f"collection {manifest.collection} was embedded with {spec.provider}/{spec.model} "
+            f"(revision {spec.revision}, dimension {spec.dimension}); open that embedder"
+        )
+
+
+def _normalised(vector: Vectors, dimension: int) -> Vectors:
+    """Return a query as float32 of shape (1, dimension) and norm 1."""
+    if vector.shape != (dimension,):
+        raise UsageError(f"question vector must have shape ({dimension},), found {vector.shape}")
+    query = np.asarray(vector, np.float64)
+    norm = float(np.linalg.norm(query))
+    if not np.isfinite(norm) or norm == 0.0:
+        raise UsageError(f"question vector must have a finite norm above 0, found {norm}")
+    normalised: Vectors = (query / norm).astype(np.float32)[np.newaxis, :]
+    return normalised
