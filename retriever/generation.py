@@ -50,10 +50,9 @@ class Generation:
             CorruptArtifactError: The index does not answer.
         """
         hits = self.search(Query(text=WARM_QUESTION, k=1))
-        if not hits and self.snapshot.manifest.counts.chunks_live > 0:
-            live = self.snapshot.manifest.counts.chunks_live
+        if not hits and self.snapshot.rows > 0:
             raise CorruptArtifactError(
-                f"version {self.version}: {live} live chunks, but a probe found none"
+                f"{self.snapshot.rows} live chunks expected, but a probe found none"
             )
 
     def search(self, query: Query) -> list[Hit]:

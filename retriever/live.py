@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from index_store.collections import check_format, load_manifest
 from index_store.embedder import Embedder, EmbedderSpec
 from index_store.errors import CorruptArtifactError, IndexStoreError, NotFoundError, TransientError
 from index_store.log import CommitLog
-from index_store.snapshot import Snapshot
+from index_store.log_records import PublishedVersion
+from index_store.snapshot import Snapshot, SnapshotOptions
 from index_store.storage.base import Storage
 from retriever.generation import Generation
 from retriever.options import RetrieverOptions
@@ -91,7 +93,6 @@ class LiveCollection:
         self._log = CommitLog(storage, name, clock_ms=clock_ms)
         self._live: Generation | None = None
         self._draining: Generation | None = None
-        self._published_at_ms: int | None = None
         self._wanted: str | None = None
         self._refusal: _Refusal | None = None
         self._checked_at_ms: int | None = None
@@ -138,9 +139,9 @@ class LiveCollection:
         return CollectionState(
             name=self.name,
             version=live.version if live else None,
-            published_at_ms=self._published_at_ms if live else None,
+            published_at_ms=live.snapshot.published_at_ms if live else None,
             opened_at_ms=live.opened_at_ms if live else None,
-            rows=manifest.counts.chunks_live if manifest else 0,
+            rows=live.snapshot.rows if live else 0,
             documents=manifest.counts.documents if manifest else 0,
             embedder=f"{manifest.embedder.provider}/{manifest.embedder.model}" if manifest else "",
             wanted=self._wanted,
@@ -157,6 +158,7 @@ class LiveCollection:
             live.retire()
 
     def _follow(self) -> None:
+        check_format(self._storage, self.name)
         log_state = self._log.read()
         self._checked_at_ms = self._clock_ms()
         wanted = log_state.channels.get(self._options.channel)
@@ -169,8 +171,7 @@ class LiveCollection:
         if self._draining is not None and not self._draining.closed:
             return  # a third open generation would not be bounded by anything
         self._check_refusal(wanted)
-        generation = self._load(wanted)
-        self._published_at_ms = log_state.versions[wanted].published_at_ms
+        generation = self._load(log_state.versions[wanted])
         self._draining, self._live = self._live, generation
         self._clear()
         if self._draining is not None:
@@ -184,26 +185,28 @@ class LiveCollection:
         if self._clock_ms() < refusal.at_ms + 1000 * self._options.retry_s:
             raise CorruptArtifactError(refusal.message)
 
-    def _load(self, version: str) -> Generation:
+    def _load(self, published: PublishedVersion) -> Generation:
         try:
-            return self._open(version)
+            return self._open(published)
         except TransientError:
             raise  # worth another try at the next look
         except IndexStoreError as error:
-            message = f"version {version} is not served: {error}"
-            self._refusal = _Refusal(version=version, message=message, at_ms=self._clock_ms())
+            message = f"version {published.version} is not served: {error}"
+            self._refusal = _Refusal(
+                version=published.version, message=message, at_ms=self._clock_ms()
+            )
             raise CorruptArtifactError(message) from error
 
-    def _open(self, version: str) -> Generation:
-        snapshot = Snapshot.open(
-            self._storage, self.name, version=version, exact_rows=self._options.exact_rows
-        )
+    def _open(self, published: PublishedVersion) -> Generation:
+        manifest = load_manifest(self._storage, published)
+        embedder = self._open_embedder(manifest.embedder)
+        options = SnapshotOptions(exact_rows=self._options.exact_rows, embedder_id=embedder.spec.id)
+        snapshot = Snapshot.open_published(self._storage, published, options=options)
+        generation = Generation(snapshot, embedder, self._clock_ms())
         try:
-            embedder = self._open_embedder(snapshot.manifest.embedder)
-            generation = Generation(snapshot, embedder, self._clock_ms())
             generation.warm()
         except BaseException:
-            snapshot.close()
+            generation.retire()
             raise
         return generation
 

@@ -4,6 +4,16 @@ from dataclasses import dataclass
 
 from index_store.errors import UsageError
 
+_POSITIVE = (
+    "poll_s",
+    "retry_s",
+    "default_k",
+    "max_k",
+    "max_query_chars",
+    "max_body_bytes",
+    "search_threads",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrieverOptions:
@@ -41,9 +51,7 @@ class RetrieverOptions:
     search_threads: int = 4
 
     def __post_init__(self) -> None:
-        positive = ("poll_s", "retry_s", "default_k", "max_k", "max_query_chars")
-        positive += ("max_body_bytes", "search_threads")
-        problems = [f"{name} must be above 0" for name in positive if getattr(self, name) <= 0]
+        problems = [f"{name} must be above 0" for name in _POSITIVE if getattr(self, name) <= 0]
         if self.exact_rows < 0:
             problems.append("exact_rows must not be negative")
         if not 0 <= self.port <= 65_535:

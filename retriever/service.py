@@ -6,7 +6,7 @@ not a success has the same shape; no answer shows a stack trace; the question te
 
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import orjson
@@ -139,7 +139,7 @@ async def _fail_unexpected(_request: Request, error: Exception) -> Response:
     return _answer(500, error_json("something went wrong here", FAILED, code="internal"))
 
 
-def _answer(status: int, body: Json, headers: dict[str, str] | None = None) -> Response:
+def _answer(status: int, body: Json, headers: Mapping[str, str] | None = None) -> Response:
     return Response(
         orjson.dumps(body), status_code=status, headers=headers, media_type="application/json"
     )
