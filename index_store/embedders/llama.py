@@ -23,10 +23,14 @@ from index_store.errors import IndexStoreError, TransientError, UsageError
 if TYPE_CHECKING:
     from llama_index.core.base.embeddings.base import BaseEmbedding
 
-PROBE = "The night press prints what the day has written. La presse de nuit imprime le jour."
+PROBES = (
+    "The night press prints what the day has written.",
+    "Le préavis de démission est fixé par la convention collective.",
+    "7 apples, 12 pears",
+)
 MAX_INPUT_TOKENS = 8192
 MAX_BATCH = 128
-_MOST_PROBED = 12  # components of the probe's vector that may enter the fingerprint
+_MOST_PROBED = 12  # components of a probe's vector that may enter the fingerprint
 _SECRET = re.compile(r"(^|_)(key|token|secret|password|credentials?)$")
 _BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -48,13 +52,13 @@ class LlamaEmbedder:
 
     @cached_property
     def spec(self) -> EmbedderSpec:
-        """The identity written into manifests; the first use embeds one short text."""
-        (probe,) = self._vectors([PROBE])
+        """The identity written into manifests; the first use embeds three short texts."""
+        probes = self._vectors(PROBES)
         return EmbedderSpec(
             provider="llama-index",
             model=self._name,
-            revision=f"{self._model.model_name}.{fingerprint(probe)}",
-            dimension=len(probe),
+            revision=f"{self._model.model_name}.{fingerprint(probes)}",
+            dimension=probes.shape[1],
             tokenizer=self._tokenizer.identity,
             max_input_tokens=MAX_INPUT_TOKENS,
         )
@@ -120,17 +124,24 @@ def public_name(dotted: str, settings: Settings) -> str:
     return f"{dotted}?{json.dumps(shown, sort_keys=True, separators=(',', ':'))}"
 
 
-def fingerprint(probe: npt.NDArray[np.float64]) -> str:
+def fingerprint(probes: npt.NDArray[np.float64]) -> str:
     """Return 16 hexadecimal characters that small numerical noise does not change.
 
-    Only the places and signs of the largest components enter, as many as stand before the widest
-    gap in size, where noise cannot exchange them.
+    Args:
+        probes: Vectors of the fixed texts, float64, shape (texts, dimension).
+
+    Returns:
+        A hash of the places and signs of each vector's largest components, as many as stand before
+        the widest gap in size, where noise cannot exchange them.
     """
-    order = np.argsort(-np.abs(probe), kind="stable")
-    sizes = np.abs(probe)[order[: _MOST_PROBED + 1]]
-    count = int(np.argmax(sizes[:-1] - sizes[1:])) + 1 if len(sizes) > 1 else 1
-    parts = sorted(f"{index}{'+' if probe[index] > 0 else '-'}" for index in order[:count].tolist())
-    return hashlib.sha256(f"{len(probe)}:{','.join(parts)}".encode()).hexdigest()[:16]
+    parts = [f"{probes.shape[1]}"]
+    for probe in probes:
+        order = np.argsort(-np.abs(probe), kind="stable")[: _MOST_PROBED + 1]
+        gaps = -np.diff(np.abs(probe)[order])
+        count = int(np.argmax(gaps)) + 1 if len(gaps) else 1
+        parts += sorted(f"{index}{'+' if probe[index] > 0 else '-'}" for index in order[:count])
+        parts.append("")
+    return hashlib.sha256(",".join(parts).encode()).hexdigest()[:16]
 
 
 def _settings(dotted: str, text: str) -> dict[str, object]:

