@@ -5,6 +5,7 @@ looked at.
 """
 
 import mmap
+import re
 import zipfile
 from pathlib import Path
 
@@ -74,8 +75,7 @@ def _refuse_blank(path: Path) -> None:
 
 def _detect_ole(path: Path) -> str:
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        kinds = (kind for name, kind in _STREAMS if data.find(f"{name}\0".encode("utf-16-le")) >= 0)
-        found = next(kinds, "")
+        found = next((kind for name, kind in _STREAMS if _stream(name).search(data)), "")
     if not found:
         raise ParseRefused(Reason.UNSUPPORTED, "an OLE file of an unknown kind")
     if found == "encrypted":
@@ -84,6 +84,11 @@ def _detect_ole(path: Path) -> str:
         detail = f"the content is an old .{found} document; save it as .{found}x"
         raise ParseRefused(Reason.UNSUPPORTED, detail)
     return found
+
+
+def _stream(name: str) -> re.Pattern[bytes]:
+    """Return what finds the name of a stream in the directory of an OLE file."""
+    return re.compile(re.escape(f"{name}\0".encode("utf-16-le")), re.IGNORECASE)
 
 
 def _detect_zip(path: Path) -> str:

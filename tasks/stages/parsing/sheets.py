@@ -1,0 +1,108 @@
+"""Spreadsheets: every visible sheet, row by row, values as a person sees them.
+
+calamine reads; openpyxl is the second reader for workbooks whose few cells lie far apart, for those
+that calamine refuses, and for formulas without a stored value.
+Invariants: no reader is given a workbook whose cells would not fit into memory; every row keeps its
+sheet and number.
+"""
+
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from python_calamine import (
+    CalamineError,
+    CalamineSheet,
+    CalamineWorkbook,
+    PasswordError,
+    SheetTypeEnum,
+    SheetVisibleEnum,
+)
+
+from index_store.records import Reason
+from tasks.stages.parsing.archive import open_package
+from tasks.stages.parsing.builder import ElementBuilder, Place
+from tasks.stages.parsing.cell_text import cell_text
+from tasks.stages.parsing.delimited import add_table
+from tasks.stages.parsing.elements import ParsedDocument
+from tasks.stages.parsing.refusal import ParseRefused, describe
+from tasks.stages.parsing.sheet_bounds import widest_area
+from tasks.stages.parsing.sparse_sheets import Sheet, read_sparse
+
+_DENSE_CELLS = 20_000_000
+"""A reader that fills rectangles gets no larger one; 32 bytes a cell."""
+_PASSWORD = "a password is needed to open this workbook"
+_TEXT_CELLS = 5_000_000
+
+
+def parse_sheets(path: Path) -> ParsedDocument:
+    """Parse an .xlsx, .xlsm or .xls file.
+
+    Raises:
+        ParseRefused: It is damaged, encrypted, too large or no workbook.
+    """
+    if not zipfile.is_zipfile(path):
+        return _build(_dense(path))
+    with open_package(path) as archive:
+        area = widest_area(archive)
+    if area > _DENSE_CELLS:
+        return _build(read_sparse(path))
+    try:
+        parsed = _build(_dense(path))
+    except ParseRefused as refusal:
+        if refusal.reason is Reason.CORRUPT:
+            return _build(read_sparse(path))
+        raise
+    return parsed if parsed.elements else _build(read_sparse(path, formulas=True))
+
+
+def _build(sheets: Iterable[Sheet]) -> ParsedDocument:
+    builder = ElementBuilder()
+    budget = _TEXT_CELLS
+    for sheet in sheets:
+        if not sheet.visible:
+            builder.warn("hidden sheets were left out")
+            continue
+        builder.move_to(Place(sheet=sheet.name))
+        rows = []
+        for number, cells in sheet.rows:
+            budget -= len(cells)
+            if budget < 0:
+                raise ParseRefused(Reason.TOO_LARGE, f"more than {_TEXT_CELLS} cells")
+            rows.append((number, cells))
+        add_table(builder, rows)
+    return builder.build()
+
+
+def _dense(path: Path) -> Iterator[Sheet]:
+    try:
+        workbook = CalamineWorkbook.from_path(path)
+    except PasswordError as error:
+        raise ParseRefused(
+            Reason.ENCRYPTED, "a password is needed to open this workbook"
+        ) from error
+    except (CalamineError, zipfile.BadZipFile) as error:
+        raise _refusal(error) from error
+    for metadata in workbook.sheets_metadata:
+        if metadata.typ is not SheetTypeEnum.WorkSheet:
+            continue
+        visible = metadata.visible is SheetVisibleEnum.Visible
+        rows: Iterable[tuple[int, list[str]]] = ()
+        if visible:
+            try:
+                rows = _rows(workbook.get_sheet_by_name(metadata.name))
+            except CalamineError as error:
+                raise _refusal(error) from error
+        yield Sheet(name=metadata.name, visible=visible, rows=rows)
+
+
+def _rows(sheet: CalamineSheet) -> Iterator[tuple[int, list[str]]]:
+    first = sheet.start[0] + 1 if sheet.start is not None else 1
+    for number, row in enumerate(sheet.to_python(skip_empty_area=True), start=first):
+        yield number, [cell_text(value) for value in row]
+
+
+def _refusal(error: Exception) -> ParseRefused:
+    if "password" in str(error).lower():
+        return ParseRefused(Reason.ENCRYPTED, _PASSWORD)
+    return ParseRefused(Reason.CORRUPT, describe(error))
