@@ -188,8 +188,9 @@ def _text(units: Sequence[Unit]) -> str:
 def _citation(units: Sequence[Unit]) -> Citation:
     place = units[-1].element
     rows = [unit.element.row for unit in units if unit.element.row is not None]
-    section = units[0].section
-    for unit in units:
+    texts = [unit for unit in units if not unit.is_heading] or units
+    section = texts[0].section
+    for unit in texts:
         if unit.section is not section:
             section = _shared(section, unit.section)
     return Citation(

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 Span = tuple[int, int]
 
+# a capital, a digit or a letter of another script must follow, except after full-width signs
 _END = re.compile(
-    r"[.!?…]+[\"»”’)\]]*\s+(?=[\"«“‘(\[–—-]*[^\Wa-zß-öø-ÿ_])"  # then a capital, digit, other script
+    r"[.!?…]+(?:\s?»)?[\"»”’)\]]*\s+(?=[\"«“‘(\[–—-]*[^\Wa-zß-öø-ÿ_])"
     r"|[。！？｡]+[」』”’）】]*\s*"
 )
 _WORD = re.compile(r"\S+")
@@ -87,6 +88,8 @@ def _joined(text: str, position: int) -> bool:
 
 def _abbreviates(text: str, dot: int) -> bool:
     """Tell whether the full stop at `dot` belongs to an abbreviation or an initial."""
+    if not text[dot + 1].isspace():
+        return False
     start = dot
     while start > 0 and dot - start < 8 and text[start - 1].isalpha():
         start -= 1
