@@ -46,7 +46,11 @@ def serve() -> Serve:
     @contextmanager
     def running(options: RetrieverOptions) -> Iterator[httpx.Client]:
         server = build_server(options)
-        with socket.create_server(("127.0.0.1", 0)) as listening:
+        # Named as TCP, or asyncio would leave it waiting 40 ms for acknowledgements.
+        tcp = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        with socket.socket(*tcp) as listening:
+            listening.bind(("127.0.0.1", 0))
+            listening.listen()
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
             thread.start()
             url = f"http://127.0.0.1:{listening.getsockname()[1]}"
