@@ -106,8 +106,38 @@ def build_shard(plan: ShardPlan, site: Site) -> BuiltShard:
     """
     batches = [read_batch(site.storage, key) for key in plan.batches]
     name = shard_id(site.embedder.id, site.options, _chunk_ids(site.storage, batches))
-    entry = _finished(site, name) or _build(name, plan.rows, batches, site)
+    entry = _finished(site, name, verify=True) or _build(name, plan.rows, batches, site)
     return BuiltShard(entry=entry, placements=_placements(name, batches))
+
+
+def write_built(site: Site, number: int, built: BuiltShard) -> str:
+    """Store what is in a finished shard, for the stage that assembles the version.
+
+    Returns:
+        The key of the file.
+    """
+    key = run_key(site.collection, site.run, f"built/{number:06d}.json")
+    rows = [[place.uri, place.row_start, place.row_end] for place in built.placements]
+    site.storage.put(key, orjson.dumps({"shard": built.entry.id, "documents": rows}))
+    return key
+
+
+def read_built(site: Site, key: str) -> BuiltShard:
+    """Read back what `write_built` stored.
+
+    Raises:
+        CorruptArtifactError: The shard is not there any more.
+    """
+    body = orjson.loads(site.storage.read(key))
+    name = str(body["shard"])
+    entry = _finished(site, name, verify=False)
+    if entry is None:
+        raise CorruptArtifactError(f"shard {name}: its record is missing or damaged")
+    placements = tuple(
+        Placement(uri=uri, shard=name, row_start=start, row_end=end)
+        for uri, start, end in body["documents"]
+    )
+    return BuiltShard(entry=entry, placements=placements)
 
 
 def _placements(shard: str, batches: Sequence[ParsedBatch]) -> tuple[Placement, ...]:
@@ -245,8 +275,8 @@ def _record(site: Site, entry: ShardEntry) -> None:
     site.storage.put(key, orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
 
 
-def _finished(site: Site, name: str) -> ShardEntry | None:
-    """Return the shard of this id when it is there and whole."""
+def _finished(site: Site, name: str, *, verify: bool) -> ShardEntry | None:
+    """Return the shard of this id when it is there and, if asked, its bytes are whole."""
     try:
         body = orjson.loads(site.storage.read(shard_record_key(site.collection, name)))
         if body["format_version"] != FORMAT_VERSION or body["id"] != name:
@@ -260,8 +290,9 @@ def _finished(site: Site, name: str) -> ShardEntry | None:
             index=artifact_from_row(body["index"]),
             chunks=artifact_from_row(body["chunks"]),
         )
-        verify_artifact(site.storage, entry.index)
-        verify_artifact(site.storage, entry.chunks)
+        if verify:
+            verify_artifact(site.storage, entry.index)
+            verify_artifact(site.storage, entry.chunks)
     except (CorruptArtifactError, NotFoundError, ValueError, KeyError, TypeError):
         return None  # not there, or not whole: it is built again
     return entry

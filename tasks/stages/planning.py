@@ -59,15 +59,25 @@ class Planned:
     keys: Mapping[str, WorkKeys]
 
 
-def read_base(storage: Storage, collection: str) -> Base:
-    """Read the version that production points to, or the candidate when nothing is promoted yet.
+def read_base(storage: Storage, collection: str, *, version: str | None = None) -> Base:
+    """Read the version that a run builds on.
+
+    Args:
+        storage: The store.
+        collection: Name of the collection.
+        version: Its id; None for the one that production points to, or for the candidate when
+            nothing is promoted yet.
+
+    Returns:
+        The version with its catalog; an empty base when nothing is published.
 
     Raises:
         CorruptArtifactError: Log, manifest or catalog is damaged.
         TransientError: The store is out of reach.
     """
     state = CommitLog(storage, collection).read()
-    version = state.channels.get(PRODUCTION) or state.channels.get(CANDIDATE)
+    channels = state.channels
+    version = version or channels.get(PRODUCTION) or channels.get(CANDIDATE)
     if version is None:
         return Base(state=state, version=None, manifest=None, known={})
     artifact = state.versions[version].manifest

@@ -1,0 +1,158 @@
+"""The whole pipeline on one screen.
+
+    scan ─► plan ─► [ parse+chunk ─► embed ]×batches ─► build ─► assemble ─► validate ─► publish
+         ─► promote ─► report
+
+Invariants: composition only; batches are the unit, a batch embeds while the next one parses; counts
+come from our own records, never from Prefect's.
+"""
+
+from dataclasses import dataclass, field
+
+from prefect import flow
+from prefect.futures import PrefectFuture, as_completed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.progress import Progress
+from flows.run_settings import new_run_id, run_options
+from flows.settings import Settings
+from index_store.errors import StoppedError
+from tasks.assemble import assemble_version
+from tasks.build import build_index
+from tasks.embed import embed_chunks
+from tasks.parse import parse_documents
+from tasks.plan import plan_run
+from tasks.publish import promote_version, publish_version
+from tasks.references import (
+    BatchReference,
+    EmbeddedReference,
+    PlanReference,
+    ShardReference,
+    Span,
+    Trail,
+)
+from tasks.report import report_unchanged, report_version, show_plan
+from tasks.resources import resources
+from tasks.scan import scan_sources
+from tasks.stages.embedding import total
+from tasks.stages.reporting import RunReport
+from tasks.stages.run_options import RunOptions
+from tasks.stages.sharding import BatchSize, plan_shards
+from tasks.validate import validate_candidate
+
+# Two batches parse, one embeds and one waits for its turn: more threads would only hold memory.
+THREADS = 4
+
+
+@dataclass(slots=True)
+class Timeline:
+    """When each stage worked, for the report."""
+
+    spans: dict[str, Span] = field(default_factory=dict)
+
+    def add(self, stage: str, span: Span) -> None:
+        """Widen the span of a stage."""
+        known = self.spans.get(stage, span)
+        self.spans[stage] = Span(
+            start_s=min(known.start_s, span.start_s), end_s=max(known.end_s, span.end_s)
+        )
+
+    def seconds(self) -> dict[str, float]:
+        """Return the wall-clock seconds of each stage; stages may overlap."""
+        return {stage: span.end_s - span.start_s for stage, span in self.spans.items()}
+
+
+@flow(
+    name="reindex",
+    flow_run_name="reindex-{settings.collection}",
+    task_runner=ThreadPoolTaskRunner(max_workers=THREADS),  # type: ignore[arg-type]
+    persist_result=False,
+    validate_parameters=False,
+)
+def reindex(settings: Settings) -> RunReport:
+    """Index what changed, check it, publish it and promote it.
+
+    Args:
+        settings: What the run is told.
+
+    Returns:
+        What the run did.
+
+    Raises:
+        StoppedError: The tripwire, or a check that did not pass; production is as it was.
+        ConflictError: Another run published first.
+    """
+    options = run_options(settings, new_run_id())
+    progress, timeline = Progress(options), Timeline()
+    with resources(options):
+        progress.stage("scan")
+        listing = scan_sources(options)
+        timeline.add("scan", listing.span)
+        plan = plan_run(options, listing)
+        timeline.add("plan", plan.span)
+        progress.planned(plan)
+        if plan.is_empty:
+            return report_unchanged(options, plan, timeline.seconds())
+        show_plan(options, plan)
+        batches, embedded = _parse_and_embed(options, plan, progress, timeline)
+        shards = _build(options, batches, progress, timeline)
+        counts = total([reference.counts for reference in embedded])
+        progress.stage("assemble")
+        candidate = assemble_version(options, plan, batches, shards, counts)
+        timeline.add("assemble", candidate.span)
+        progress.stage("validate")
+        validation = validate_candidate(options, plan, candidate)
+        timeline.add("validate", validation.span)
+        progress.stage("publish")
+        published = publish_version(options, plan, candidate, validation)
+        timeline.add("publish", published.span)
+        if validation.passed and options.promote:
+            timeline.add("promote", promote_version(options, plan, published).span)
+        trail = Trail(
+            batches=tuple(batches),
+            embedded=counts,
+            candidate=candidate,
+            validation=validation,
+            published=published,
+        )
+        report = report_version(options, plan, trail, timeline.seconds())
+    if not validation.passed:
+        failed = [finding for finding in validation.findings if not finding.passed]
+        told = "; ".join(f"{finding.check}: {finding.message}" for finding in failed)
+        raise StoppedError(f"version {published.version[:12]} stays a candidate: {told}")
+    return report
+
+
+def _parse_and_embed(
+    options: RunOptions, plan: PlanReference, progress: Progress, timeline: Timeline
+) -> tuple[list[BatchReference], list[EmbeddedReference]]:
+    """Run both stages over all batches; one embeds while the next ones parse."""
+    waiting: list[PrefectFuture[BatchReference] | PrefectFuture[EmbeddedReference]] = []
+    for number in range(plan.batches):
+        parsed = parse_documents.submit(options, number)
+        waiting += [parsed, embed_chunks.submit(options, parsed)]
+    batches: list[BatchReference] = []
+    embedded: list[EmbeddedReference] = []
+    for future in as_completed(waiting):
+        reference = future.result()
+        if isinstance(reference, BatchReference):
+            batches.append(reference)
+            timeline.add("parse", reference.span)
+            progress.parsed(batches, plan)
+        else:
+            embedded.append(reference)
+            timeline.add("embed", reference.span)
+            progress.embedded(embedded, plan)
+    return sorted(batches, key=lambda batch: batch.number), embedded
+
+
+def _build(
+    options: RunOptions, batches: list[BatchReference], progress: Progress, timeline: Timeline
+) -> list[ShardReference]:
+    sizes = [BatchSize(key=batch.key, rows=batch.chunks) for batch in batches]
+    shards: list[ShardReference] = []
+    for shard in plan_shards(sizes, max_rows=options.build.max_shard_rows):
+        progress.stage(f"build shard {shard.number + 1}, {shard.rows} chunks")
+        shards.append(build_index(options, shard))
+        timeline.add("build", shards[-1].span)
+    return shards

@@ -1,0 +1,92 @@
+"""From settings to the options of a run; the only place where machine, clock and chance are read."""
+
+import os
+from datetime import UTC, datetime
+from secrets import token_hex
+
+from flows.settings import Settings
+from index_store.errors import UsageError
+from tasks.stages.chunking.options import ChunkOptions
+from tasks.stages.parsing.limits import Limits
+from tasks.stages.parsing.registry import SUPPORTED_EXTENSIONS
+from tasks.stages.run_options import BuildOptions, ChangeOptions, EmbedOptions, RunOptions
+from tasks.stages.scanning import ScanOptions, parse_sources
+
+MEBIBYTE = 1 << 20
+
+
+def new_run_id() -> str:
+    """Return an id that no other run has; ids sort by the time they were made."""
+    return f"{datetime.now(UTC):%Y%m%dt%H%M%Sz}-{token_hex(4)}"
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use, at least 1."""
+    return max(1, len(os.sched_getaffinity(0)))
+
+
+def run_options(settings: Settings, run: str) -> RunOptions:
+    """Return the options of one run.
+
+    Args:
+        settings: What the person set.
+        run: Id of the run.
+
+    Raises:
+        UsageError: A source is missing from the settings, or an extension has no parser.
+    """
+    unknown = sorted(set(settings.extensions) - SUPPORTED_EXTENSIONS)
+    if unknown:
+        supported = " ".join(sorted(SUPPORTED_EXTENSIONS))
+        raise UsageError(
+            f"setting 'extensions': no parser reads {' '.join(unknown)}; there are: {supported}"
+        )
+    cores = available_cores()
+    return RunOptions(
+        run=run,
+        store=settings.store,
+        collection=settings.collection,
+        sources=parse_sources(settings.source),
+        scan=ScanOptions(
+            extensions=frozenset(settings.extensions),
+            include=settings.include,
+            exclude=settings.exclude,
+            allow_outside_root=settings.allow_outside_root,
+        ),
+        change=ChangeOptions(
+            full=settings.full,
+            retry_rejected=settings.retry_rejected,
+            keep_last_good=settings.keep_last_good,
+            allow_removal=settings.allow_removal,
+            tripwire_share=settings.tripwire_share,
+            tripwire_min_documents=settings.tripwire_min_documents,
+        ),
+        limits=Limits(
+            wall_s=settings.parse_timeout_s,
+            memory_bytes=settings.parse_memory_mib * MEBIBYTE,
+            file_bytes=settings.max_document_mib * MEBIBYTE,
+        ),
+        chunk=ChunkOptions(
+            max_tokens=settings.max_chunk_tokens,
+            overlap_tokens=settings.chunk_overlap_tokens,
+            min_chars=settings.min_chunk_chars,
+        ),
+        embed=EmbedOptions(
+            spec=settings.embedder,
+            threads=settings.embed_threads or cores,
+            dimension=settings.embed_dimension,
+        ),
+        build=BuildOptions(
+            m=settings.hnsw_m,
+            ef_construction=settings.hnsw_ef_construction,
+            ef_search=settings.hnsw_ef_search,
+            add_batch_rows=settings.index_batch_rows,
+            max_shard_rows=settings.max_shard_rows,
+            checkpoint_rows=settings.checkpoint_rows,
+            threads=cores,
+            exact_rows=settings.exact_rows,
+        ),
+        parse_workers=settings.parse_workers or cores,
+        batch_documents=settings.batch_documents,
+        promote=settings.promote,
+    )

@@ -1,0 +1,67 @@
+"""The command `nightpress run`: start Prefect, run the flow, print the report."""
+
+import os
+import time
+
+import click
+
+from flows.console import print_json, print_table
+from flows.prefect_environment import prepare_prefect
+from flows.run_settings import new_run_id, run_options
+from flows.settings import Settings
+from index_store.storage.opening import open_storage
+from tasks.stages.reporting import RunReport
+
+SHOWN_REJECTIONS = 20
+
+
+def run_flow(settings: Settings, *, as_json: bool) -> None:
+    """Run the flow once and print what it did.
+
+    Raises:
+        IndexStoreError: Whatever stopped the run.
+    """
+    run_options(settings, new_run_id())  # a person's mistake is told before Prefect starts
+    open_storage(settings.store)
+    started = time.monotonic()
+    prepare_prefect(os.environ)
+    from flows.reindex import reindex  # noqa: PLC0415 - reads the environment prepared above
+
+    report = reindex(settings)
+    wall = time.monotonic() - started
+    if as_json:
+        print_json(report.as_json())
+    else:
+        _print(report, wall)
+
+
+def _print(report: RunReport, wall: float) -> None:
+    if report.unchanged:
+        click.echo(f"nothing changed; version {_short(report.version)} stays")
+    else:
+        state = "is in production" if report.promoted else "is a candidate"
+        click.echo(f"version {_short(report.version)} {state}")
+    documents = ", ".join(f"{count} {name}" for name, count in report.documents.items())
+    click.echo(f"documents: {documents}")
+    chunks = report.chunks
+    click.echo(f"chunks: {chunks['total']} searchable, {chunks['new']} new, {chunks['dead']} dead")
+    embedding = report.embedding
+    click.echo(
+        f"embedding: {embedding['texts']} texts, {embedding['tokens']} tokens in "
+        f"{embedding['requests']} requests, {embedding['reused']} vectors reused"
+    )
+    stages = ", ".join(f"{stage} {spent:.1f}" for stage, spent in report.seconds.items())
+    click.echo(f"seconds: {stages}; {wall:.1f} in all, start of Prefect included")
+    if report.rejections:
+        click.echo("rejected:")
+        rows = [
+            (f"  {entry.uri}", entry.reason, entry.detail)
+            for entry in report.rejections[:SHOWN_REJECTIONS]
+        ]
+        print_table(("  document", "reason", "detail"), rows)
+        if len(report.rejections) > SHOWN_REJECTIONS:
+            click.echo("  … all of them: nightpress rejected")
+
+
+def _short(version: str | None) -> str:
+    return "none" if version is None else version[:12]

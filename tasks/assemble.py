@@ -1,0 +1,75 @@
+"""Task: write what the next version consists of."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+from prefect import task
+
+from index_store.artifacts import store_artifact
+from index_store.layout import run_key
+from index_store.manifest_codec import to_bytes
+from tasks.policies import policy
+from tasks.references import BatchReference, CandidateReference, PlanReference, ShardReference
+from tasks.resources import Stopwatch, workshop
+from tasks.stages.assembling import decide_changes
+from tasks.stages.assembly import VersionFacts, assemble
+from tasks.stages.building import read_built
+from tasks.stages.checkpoints import read_batch
+from tasks.stages.chunking.options import chunker_identity
+from tasks.stages.embedding import EmbeddingCounts
+from tasks.stages.planning import read_base
+from tasks.stages.run_files import read_plan
+from tasks.stages.run_options import RunOptions
+
+logger = logging.getLogger("nightpress.assemble")
+
+
+@task(**policy("assemble", run_name="assemble-{options.collection}"))
+def assemble_version(
+    options: RunOptions,
+    plan: PlanReference,
+    batches: Sequence[BatchReference],
+    shards: Sequence[ShardReference],
+    embedded: EmbeddingCounts,
+) -> CandidateReference:
+    """Write catalog and deletion vectors and keep the manifest as a candidate."""
+    stopwatch = Stopwatch()
+    shop = workshop(options)
+    storage, site = shop.storage, shop.site()
+    stored = read_plan(storage, plan.key)
+    base = read_base(storage, options.collection, version=stored.base)
+    built = [read_built(site, shard.key) for shard in shards]
+    outcomes = [document for ref in batches for document in read_batch(storage, ref.key).documents]
+    changes = decide_changes(
+        stored.plan,
+        base.known,
+        {document.uri: document for document in outcomes},
+        [placement for shard in built for placement in shard.placements],
+        keep_last_good=options.change.keep_last_good,
+    )
+    facts = VersionFacts(
+        collection=options.collection,
+        parent=stored.base,
+        run=options.run,
+        created_at_ms=time.time_ns() // 1_000_000,
+        embedder=site.embedder,
+        chunker=chunker_identity(options.chunk, site.embedder.tokenizer),
+        cost={"texts": embedded.texts, "tokens": embedded.tokens, "requests": embedded.requests},
+    )
+    entries = [shard.entry for shard in built]
+    manifest = assemble(
+        storage, facts, base.manifest, changes, entries, rebuild=bool(stored.plan.rebuild)
+    )
+    key = run_key(options.collection, options.run, "manifest.json")
+    artifact = store_artifact(storage, key, to_bytes(manifest))
+    live = manifest.counts.chunks_live
+    logger.info("assembled %d shards, %d live chunks", len(manifest.shards), live)
+    return CandidateReference(
+        key=artifact.key,
+        sha256=artifact.sha256,
+        size_bytes=artifact.size_bytes,
+        new_chunks=sum(entry.rows for entry in entries),
+        new_shards=tuple(entry.id for entry in entries),
+        span=stopwatch.span(),
+    )

@@ -1,0 +1,39 @@
+"""Task: decide what the run does."""
+
+import logging
+
+from prefect import task
+
+from tasks.policies import policy
+from tasks.references import ListingReference, PlanReference
+from tasks.resources import Stopwatch, workshop
+from tasks.stages.batching import cut_batches
+from tasks.stages.planning import make_plan, read_base
+from tasks.stages.run_files import read_listing, write_plan
+from tasks.stages.run_options import RunOptions
+from tasks.stages.work_items import write_work
+
+logger = logging.getLogger("nightpress.plan")
+
+
+@task(**policy("plan", run_name="plan-{options.collection}"))
+def plan_run(options: RunOptions, listing: ListingReference) -> PlanReference:
+    """Compare the listing with the last version and store plan and work."""
+    stopwatch = Stopwatch()
+    shop = workshop(options)
+    storage, collection, run = shop.storage, options.collection, options.run
+    base = read_base(storage, collection)
+    planned = make_plan(options, base, read_listing(storage, listing.key), shop.embedder.spec)
+    batches = cut_batches(planned.plan.work(), max_documents=options.batch_documents)
+    write_work(storage, collection, run, batches, planned.keys, base.known)
+    key = write_plan(storage, collection, run, planned)
+    counts = planned.plan.counts()
+    logger.info("planned %s", ", ".join(f"{count} {name}" for name, count in counts.items()))
+    return PlanReference(
+        key=key,
+        is_empty=planned.plan.is_empty,
+        batches=len(batches),
+        documents=sum(len(batch.items) for batch in batches),
+        counts=counts,
+        span=stopwatch.span(),
+    )

@@ -1,0 +1,150 @@
+"""What tasks hand to each other: keys and counts, never documents or vectors."""
+
+from dataclasses import dataclass, field
+
+from tasks.stages.embedding import EmbeddingCounts
+from tasks.stages.reporting import Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """When a task worked, seconds since the epoch."""
+
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingReference:
+    """A stored listing.
+
+    Attributes:
+        key: Where it is.
+        files: Number of documents in it.
+        span: When it was made.
+    """
+
+    key: str
+    files: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanReference:
+    """A stored plan.
+
+    Attributes:
+        key: Where it is.
+        is_empty: Whether nothing has to be done.
+        batches: Number of batches to parse.
+        documents: Number of documents in them.
+        counts: Documents per action.
+        span: When it was made.
+    """
+
+    key: str
+    is_empty: bool
+    batches: int
+    documents: int
+    counts: dict[str, int]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchReference:
+    """A finished batch.
+
+    Attributes:
+        number: Position in the run, from 0.
+        key: Key of its checkpoint.
+        documents: Documents in it.
+        rejected: Documents refused.
+        chunks: Chunks in it.
+        span: When it was parsed.
+    """
+
+    number: int
+    key: str
+    documents: int
+    rejected: int
+    chunks: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedReference:
+    """A batch whose chunks all have vectors."""
+
+    number: int
+    counts: EmbeddingCounts
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardReference:
+    """A finished shard; `key` holds its entry and what is in it."""
+
+    key: str
+    rows: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateReference:
+    """A version that is not published yet; `key` holds its manifest.
+
+    Attributes:
+        key: Key of the manifest.
+        sha256: Hash of the manifest.
+        size_bytes: Its size.
+        new_chunks: Chunks in new shards.
+        span: When it was assembled.
+        new_shards: Ids of the new shards.
+    """
+
+    key: str
+    sha256: str
+    size_bytes: int
+    new_chunks: int
+    span: Span
+    new_shards: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidationReference:
+    """Results of the checks of a candidate."""
+
+    findings: tuple[Finding, ...]
+    span: Span
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check holds."""
+        return all(finding.passed for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionReference:
+    """A published version."""
+
+    version: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trail:
+    """What a run left behind on the way to its version.
+
+    Attributes:
+        batches: Finished batches, in order.
+        embedded: What embedding came to.
+        candidate: The version before it was published.
+        validation: Results of its checks.
+        published: The version.
+    """
+
+    batches: tuple[BatchReference, ...]
+    embedded: EmbeddingCounts
+    candidate: CandidateReference
+    validation: ValidationReference
+    published: VersionReference

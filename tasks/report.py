@@ -1,0 +1,112 @@
+"""Task: say what the run did, in the store and in the Prefect UI."""
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import cast
+from uuid import UUID
+
+from prefect import task
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
+
+from index_store.clock import system_clock_ms
+from tasks.policies import policy
+from tasks.references import PlanReference, Trail
+from tasks.resources import workshop
+from tasks.stages.checkpoints import read_batch
+from tasks.stages.concluding import Work, conclude, store_report
+from tasks.stages.reporting import (
+    RunReport,
+    plan_markdown,
+    rejections_markdown,
+    summary_markdown,
+)
+from tasks.stages.run_files import read_plan, remove_run, remove_stale_runs
+from tasks.stages.run_options import RunOptions
+
+logger = logging.getLogger("nightpress.report")
+
+
+@task(**policy("report", run_name="report-{options.collection}"))
+def report_unchanged(
+    options: RunOptions, plan: PlanReference, seconds: Mapping[str, float]
+) -> RunReport:
+    """Report a night on which nothing changed."""
+    storage = workshop(options).storage
+    stored = read_plan(storage, plan.key)
+    report = conclude(storage, options, stored, stored.base, Work(seconds=seconds))
+    _show(options, report)
+    remove_run(storage, options.collection, options.run)
+    return report
+
+
+@task(**policy("report", run_name="report-{options.collection}"))
+def report_version(
+    options: RunOptions, plan: PlanReference, trail: Trail, seconds: Mapping[str, float]
+) -> RunReport:
+    """Report a new version, keep the report beside it, and clear the run's checkpoints."""
+    storage = workshop(options).storage
+    work = Work(
+        outcomes=[
+            document
+            for batch in trail.batches
+            for document in read_batch(storage, batch.key).documents
+        ],
+        embedded=trail.embedded,
+        new_chunks=trail.candidate.new_chunks,
+        findings=trail.validation.findings,
+        seconds=seconds,
+    )
+    stored = read_plan(storage, plan.key)
+    report = conclude(storage, options, stored, trail.published.version, work)
+    store_report(storage, report)
+    _show(options, report)
+    remove_run(storage, options.collection, options.run)
+    remove_stale_runs(storage, options.collection, now_ms=system_clock_ms())
+    return report
+
+
+def show_plan(options: RunOptions, plan: PlanReference) -> None:
+    """Show in the UI what the run is going to do."""
+    stored = read_plan(workshop(options).storage, plan.key)
+    create_markdown_artifact(
+        key=artifact_key(options, "plan"),
+        markdown=plan_markdown(stored.plan),
+        description="What this run does, document by document",
+    )
+
+
+def start_progress(options: RunOptions, stage: str) -> UUID:
+    """Begin a progress artifact of a stage and return its id."""
+    made = create_progress_artifact(
+        progress=0.0, key=artifact_key(options, stage), description=f"Progress of {stage}"
+    )
+    return cast("UUID", made)  # only a caller that is asynchronous gets a coroutine
+
+
+def show_progress(artifact: UUID, done: int, of: int) -> None:
+    """Move a progress artifact."""
+    update_progress_artifact(artifact_id=artifact, progress=100.0 * done / max(of, 1))
+
+
+def artifact_key(options: RunOptions, name: str) -> str:
+    """Return a key that Prefect accepts: lower-case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{options.collection}-{name}".lower()).strip("-")
+
+
+def _show(options: RunOptions, report: RunReport) -> None:
+    create_markdown_artifact(
+        key=artifact_key(options, "summary"),
+        markdown=summary_markdown(report),
+        description="What this run did and what it cost",
+    )
+    retry = f"nightpress run --collection {options.collection} --retry-rejected"
+    create_markdown_artifact(
+        key=artifact_key(options, "rejections"),
+        markdown=rejections_markdown(report, retry),
+        description="Documents that are not indexed, and why",
+    )

@@ -1,0 +1,158 @@
+"""Gather what a run has to say once its version stands.
+
+Invariants: counts come from the catalog and the plan; nothing is written here but the report.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+import orjson
+
+from index_store.artifacts import read_artifact
+from index_store.catalog import Catalog
+from index_store.catalog_files import load_catalog
+from index_store.layout import report_key
+from index_store.log import CommitLog
+from index_store.log_records import PRODUCTION
+from index_store.manifest import Manifest
+from index_store.manifest_codec import parse_manifest
+from index_store.records import DocumentRecord
+from index_store.storage.base import Storage
+from tasks.stages.checkpoints import DocumentOutcome
+from tasks.stages.diffing import Action
+from tasks.stages.embedding import EmbeddingCounts
+from tasks.stages.reporting import Finding, RejectedDocument, RunReport
+from tasks.stages.run_files import StoredPlan
+from tasks.stages.run_options import RunOptions
+
+SHOWN_WARNINGS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a run did on the way to its version.
+
+    Attributes:
+        outcomes: What became of every parsed document.
+        embedded: What embedding came to.
+        new_chunks: Chunks in new shards.
+        findings: Results of the checks.
+        seconds: Wall-clock seconds per stage.
+    """
+
+    outcomes: Sequence[DocumentOutcome] = ()
+    embedded: EmbeddingCounts = field(default_factory=EmbeddingCounts)
+    new_chunks: int = 0
+    findings: tuple[Finding, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def conclude(
+    storage: Storage, options: RunOptions, stored: StoredPlan, version: str | None, work: Work
+) -> RunReport:
+    """Build the report of a run.
+
+    Args:
+        storage: The store.
+        options: What the run was told.
+        stored: Its plan.
+        version: The version that stands now; None when there is none.
+        work: What the run did.
+
+    Returns:
+        The report.
+    """
+    state = CommitLog(storage, options.collection).read()
+    manifest = None
+    if version is not None:
+        manifest = parse_manifest(read_artifact(storage, state.versions[version].manifest))
+    records = _notable(load_catalog(storage, manifest))
+    rejections = tuple(_rejected(record) for record in records if record.rejection is not None)
+    return RunReport(
+        run=options.run,
+        collection=options.collection,
+        version=version,
+        parent=None if version is None else state.versions[version].parent,
+        unchanged=stored.plan.is_empty,
+        documents=_documents(stored, work.outcomes, len(rejections)),
+        chunks=_chunks(manifest, work.new_chunks),
+        embedding=asdict(work.embedded),
+        seconds=work.seconds,
+        promoted=version is not None and state.channels.get(PRODUCTION) == version,
+        rejections=rejections,
+        without_chunks=tuple(record.uri for record in records if record.rejection is None),
+        skipped=tuple((entry.uri, entry.reason) for entry in stored.skipped),
+        warnings=tuple(_warnings(work.outcomes)),
+        findings=work.findings,
+    )
+
+
+def store_report(storage: Storage, report: RunReport) -> None:
+    """Keep the report beside its version."""
+    if report.version is not None:
+        data = orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+        storage.put(report_key(report.collection, report.version), data)
+
+
+def rejected_documents(catalog: Catalog) -> tuple[RejectedDocument, ...]:
+    """Return the standing rejections of a version, sorted by uri."""
+    return tuple(_rejected(record) for record in _notable(catalog) if record.rejection is not None)
+
+
+def _notable(catalog: Catalog) -> list[DocumentRecord]:
+    """Return the documents that are rejected or have no chunk."""
+    return [
+        record for record in catalog.records() if record.rejection is not None or not record.chunks
+    ]
+
+
+def _rejected(record: DocumentRecord) -> RejectedDocument:
+    rejection = record.rejection
+    if rejection is None:
+        raise ValueError(f"{record.uri} is not rejected")
+    kept = "; its last good chunks serve" if record.chunks else ""
+    return RejectedDocument(
+        uri=record.uri,
+        reason=rejection.reason.value,
+        detail=f"{rejection.detail}{kept}",
+        attempts=rejection.attempts,
+    )
+
+
+def _documents(
+    stored: StoredPlan, outcomes: Iterable[DocumentOutcome], rejected: int
+) -> dict[str, int]:
+    """Count documents; all but `removed` add up to what was listed."""
+    counts = stored.plan.counts()
+    refused = {outcome.uri for outcome in outcomes if outcome.rejection is not None}
+    done = dict.fromkeys(Action, 0)
+    for item in stored.plan.items:
+        done[item.action] += item.uri not in refused
+    listed = stored.kept + sum(counts[a.value] for a in Action if a not in _NOT_LISTED_AGAIN)
+    added, moved = done[Action.ADDED], counts[Action.MOVED.value]
+    changed = done[Action.CHANGED] + done[Action.RETRY]
+    return {
+        "added": added,
+        "changed": changed,
+        "moved": moved,
+        "removed": counts[Action.REMOVED.value],
+        "kept": max(0, listed - added - changed - moved - rejected),
+        "rejected": rejected,
+    }
+
+
+# Kept documents are counted by the plan as a whole, removed ones are not in the listing.
+_NOT_LISTED_AGAIN = (Action.KEPT, Action.REMOVED)
+
+
+def _chunks(manifest: Manifest | None, new_chunks: int) -> dict[str, int]:
+    if manifest is None:
+        return {"total": 0, "new": 0, "dead": 0}
+    counts = manifest.counts
+    return {"total": counts.chunks_live, "new": new_chunks, "dead": counts.chunks_dead}
+
+
+def _warnings(outcomes: Iterable[DocumentOutcome]) -> list[str]:
+    told = [f"{outcome.uri}: {warning}" for outcome in outcomes for warning in outcome.warnings]
+    more = len(told) - SHOWN_WARNINGS
+    return told[:SHOWN_WARNINGS] + ([f"… and {more} more notes"] if more > 0 else [])

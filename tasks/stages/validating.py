@@ -1,0 +1,106 @@
+"""Check a version before anybody may see it; all findings are told at once.
+
+Invariants: nothing is written; a finding says what was expected and what was found.
+"""
+
+from contextlib import closing
+
+from index_store.catalog_files import load_catalog
+from index_store.chunk_table import ChunkTable
+from index_store.embeddings import EmbeddingStore
+from index_store.errors import CorruptArtifactError
+from index_store.local_files import LocalFiles
+from index_store.log_records import PublishedVersion
+from index_store.manifest import Manifest, ShardEntry
+from index_store.snapshot import Snapshot, SnapshotOptions
+from index_store.storage.base import Storage
+from tasks.stages.assembly import catalogued_rows
+from tasks.stages.reporting import Finding
+
+SAMPLE_ROWS = 32  # rows of each new shard that are asked for by their own vector
+OWN_SCORE = 0.999  # cosine of a vector with itself, rounded to float16
+
+
+def validate(
+    storage: Storage,
+    candidate: PublishedVersion,
+    base: Manifest | None,
+    new_shards: frozenset[str],
+    vectors: EmbeddingStore,
+    *,
+    exact_rows: int,
+) -> tuple[Finding, ...]:
+    """Open a version that is not published yet and try it.
+
+    Args:
+        storage: The store.
+        candidate: Where its manifest is.
+        base: Manifest of the version before, or None.
+        new_shards: Ids of the shards that this run made.
+        vectors: Stored vectors.
+        exact_rows: Live rows up to which search is exact.
+
+    Returns:
+        One finding per check.
+    """
+    options = SnapshotOptions(verify=True, exact_rows=exact_rows)
+    try:
+        with Snapshot.open_published(storage, candidate, options=options) as snapshot:
+            manifest = snapshot.manifest
+            findings = [
+                Finding(
+                    check="files",
+                    passed=True,
+                    message=f"{sum(1 for _ in manifest.artifacts)} files have their size and hash",
+                ),
+                _check_rows(storage, manifest),
+                _check_text_left(manifest, base),
+            ]
+            findings += [
+                _check_self_search(storage, entry, snapshot, vectors)
+                for entry in manifest.shards
+                if entry.id in new_shards
+            ]
+    except CorruptArtifactError as error:
+        return (Finding(check="files", passed=False, message=str(error)),)
+    return tuple(findings)
+
+
+def _check_rows(storage: Storage, manifest: Manifest) -> Finding:
+    claimed = catalogued_rows(load_catalog(storage, manifest))
+    live = manifest.counts.chunks_live
+    return Finding(
+        check="catalog",
+        passed=claimed == live,
+        message=f"documents lay claim to {claimed} chunks, {live} are searchable",
+    )
+
+
+def _check_text_left(manifest: Manifest, base: Manifest | None) -> Finding:
+    before = 0 if base is None else base.counts.chunks_live
+    now = manifest.counts.chunks_live
+    return Finding(
+        check="text",
+        passed=now > 0 or before == 0,
+        message=f"{now} searchable chunks, {before} in the version before",
+    )
+
+
+def _check_self_search(
+    storage: Storage, entry: ShardEntry, snapshot: Snapshot, vectors: EmbeddingStore
+) -> Finding:
+    """Ask for rows by their own vector: a row of the same vector has to come back."""
+    with closing(LocalFiles(storage, None)) as files:
+        table = ChunkTable.open(files.path(entry.chunks), rows=entry.rows)
+        step = max(1, entry.rows // SAMPLE_ROWS)
+        sample = table.take(range(0, entry.rows, step)[:SAMPLE_ROWS])
+    found, own = vectors.find([stored.text_hash for stored in sample])
+    lost = 0
+    for known, vector in zip(found, own, strict=True):
+        hits = snapshot.search(vector, 1) if known else []
+        lost += not (hits and hits[0].score >= OWN_SCORE)
+    return Finding(
+        check=f"self-search {entry.id[:12]}",
+        passed=lost == 0,
+        message=f"{len(sample) - lost} of {len(sample)} sampled chunks are found by their vector",
+    )
