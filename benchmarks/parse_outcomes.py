@@ -2,8 +2,8 @@
 
     python benchmarks/parse_outcomes.py CORPUS_DIR [--manifest FILE] [--workers 2] [--wall 120]
 
-The manifest is tab-separated with a header; it has at least the columns path and expected. Prints the
-agreement per format, every disagreement with its reason, the slowest documents and the rate.
+The manifest is tab-separated with a header; it has at least the columns path and expected. Prints
+the agreement per format, every disagreement with its reason, the slowest documents and the rate.
 """
 
 import argparse

@@ -11,8 +11,6 @@ CellValue = str | float | int | bool | date | datetime | time | timedelta | None
 def cell_text(value: CellValue) -> str:
     """Return the text of a cell: whole numbers without a point, dates in ISO form."""
     match value:
-        case None:
-            text = ""
         case str():
             text = value
         case bool():
@@ -30,6 +28,8 @@ def cell_text(value: CellValue) -> str:
             text = value.isoformat("seconds")
         case timedelta():
             text = _duration(value)
+        case _:
+            text = ""
     return text
 
 

@@ -76,7 +76,7 @@ def _certain(data: bytes) -> Decoded | None:
     if wide and (wide_text := _try(data, wide)) is not None:
         return Decoded(text=wide_text, warnings=(f"encoding guessed: {wide}",))
     if b"\x1b$" in data and data.isascii():
-        escaped = _try(data, "iso2022_jp_2")
+        escaped = _try(data, "iso2022_kr" if b"\x1b$)C" in data else "iso2022_jp_2")
         if escaped is not None:
             return Decoded(text=escaped)
     utf8 = _try(data, "utf-8")

@@ -51,7 +51,7 @@ _STACKED_MARKS = re.compile(r"([\u0300-\u036f]{30})[\u0300-\u036f]+")
 _ASCII_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _BLANKS = re.compile(r"\s+")
 
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"[^\W_]{2,}")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
@@ -73,16 +73,19 @@ def one_line(text: str) -> str:
 
 
 def count_words(text: str, *, enough: int) -> int:
-    """Count words; each character of a script without spaces between words counts as one.
+    """Count words of at least two letters or digits.
+
+    Each character of a script without spaces between words counts as one.
 
     Args:
         text: Clean text.
         enough: Counting stops here.
     """
     words = 0
-    for match in _WORD.finditer(text):
-        piece = match.group()
-        words += max(1, 0 if piece.isascii() else len(_UNSPACED.findall(piece)))
+    for _ in _WORD.finditer(text):
+        words += 1
         if words >= enough:
-            break
-    return words
+            return words
+    if text.isascii():
+        return words
+    return words + len(_UNSPACED.findall(text))

@@ -1,7 +1,7 @@
 """PDF through PDFium: pages in order, hyphenation mended, sections from the outline."""
 
 import re
-from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -9,14 +9,16 @@ from pypdfium2 import PdfDocument, PdfiumError
 
 from index_store.records import Reason
 from tasks.stages.parsing.builder import ElementBuilder, Place
-from tasks.stages.parsing.elements import ElementKind, ParsedDocument
+from tasks.stages.parsing.damaged_pdf import read_damaged
+from tasks.stages.parsing.elements import ParsedDocument
 from tasks.stages.parsing.normalisation import one_line
+from tasks.stages.parsing.page_layout import add_page
 from tasks.stages.parsing.refusal import ParseRefused
 
 _OUTLINE_ITEMS = 10_000
 _OUTLINE_DEPTH = 8
-_HYPHENATED = re.compile(r"(?<=[^\W\d_])(?:[\x02\ufffe]|[-\u2010\xad](?=\r?\n[a-zà-ÿ]))\s*")
-_SENTENCE_END = (".", "!", "?", ":", ";", "»", "”")
+_NO_TITLE = re.compile(r"\W*(?:anonymous|untitled|sans titre|unknown)?\W*\d*", re.IGNORECASE)
+_PROGRAM = re.compile(r"^Microsoft (?:Word|PowerPoint|Excel) - ")
 
 
 def parse_pdf(path: Path) -> ParsedDocument:
@@ -30,33 +32,37 @@ def parse_pdf(path: Path) -> ParsedDocument:
     except PdfiumError as error:
         if "password" in str(error).lower():
             raise ParseRefused(Reason.ENCRYPTED, "a password is needed to open this PDF") from error
-        raise ParseRefused(Reason.CORRUPT, f"PDFium: {error}") from error
+        return read_damaged(path)
+    with closing(document):
+        return _read(document)
+
+
+def _read(document: PdfDocument) -> ParsedDocument:
     builder = ElementBuilder()
-    try:
-        outline = _outline(document)
-        for number in range(1, len(document) + 1):
+    outline = _outline(document)
+    headings: list[tuple[int, str]] = []
+    for number in range(1, len(document) + 1):
+        headings += outline.get(number, [])
+        try:
+            text = _page_text(document, number - 1)
+        except PdfiumError:
+            builder.warn(f"page {number} cannot be read")
+            continue
+        if text.strip():  # sections that begin on pages without text head the next one with
             builder.move_to(Place(page=number))
-            try:
-                text = _page_text(document, number - 1)
-            except PdfiumError:
-                builder.warn(f"page {number} cannot be read")
-                continue
-            _add_page(builder, text, outline.get(number, []))
-        return builder.build(title=document.get_metadata_value("Title"))
-    finally:
-        document.close()
+            add_page(builder, text, headings)
+            headings = []
+    return builder.build(title=_title(document))
+
+
+def _title(document: PdfDocument) -> str:
+    title = _PROGRAM.sub("", one_line(document.get_metadata_value("Title")))
+    return "" if _NO_TITLE.fullmatch(title) else title
 
 
 def _page_text(document: PdfDocument, index: int) -> str:
-    page = document[index]
-    try:
-        text_page = page.get_textpage()
-        try:
-            return str(text_page.get_text_range())
-        finally:
-            text_page.close()
-    finally:
-        page.close()
+    with closing(document[index]) as page, closing(page.get_textpage()) as text_page:
+        return str(text_page.get_text_range())
 
 
 def _outline(document: PdfDocument) -> dict[int, list[tuple[int, str]]]:
@@ -68,37 +74,3 @@ def _outline(document: PdfDocument) -> dict[int, list[tuple[int, str]]]:
         if index is not None and (title := one_line(item.get_title())):
             found.setdefault(index + 1, []).append((item.level + 1, title))
     return found
-
-
-def _add_page(builder: ElementBuilder, text: str, headings: list[tuple[int, str]]) -> None:
-    lines = _HYPHENATED.sub("", text).replace("\r", "").split("\n")
-    waiting = list(headings)
-    known = {one_line(line).casefold() for line in lines}
-    while waiting and waiting[0][1].casefold() not in known:
-        level, title = waiting.pop(0)
-        builder.add_heading(title, level)
-    for paragraph in _paragraphs(lines):
-        if waiting and paragraph.casefold() == waiting[0][1].casefold():
-            level, title = waiting.pop(0)
-            builder.add_heading(title, level)
-        else:
-            builder.add(ElementKind.PARAGRAPH, paragraph)
-
-
-def _paragraphs(lines: list[str]) -> Iterator[str]:
-    """Join lines; a sentence that ends well before the right margin ends its paragraph."""
-    width = max((len(line) for line in lines), default=0)
-    current: list[str] = []
-    for line in lines:
-        stripped = line.strip()
-        if stripped:
-            current.append(stripped)
-        if current and (not stripped or _ends_paragraph(stripped, width)):
-            yield one_line(" ".join(current))
-            current = []
-    if current:
-        yield one_line(" ".join(current))
-
-
-def _ends_paragraph(line: str, width: int) -> bool:
-    return line.endswith(_SENTENCE_END) and len(line) < 0.8 * width

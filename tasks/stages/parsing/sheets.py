@@ -31,7 +31,7 @@ from tasks.stages.parsing.sparse_sheets import Sheet, read_sparse
 
 _DENSE_CELLS = 20_000_000
 """A reader that fills rectangles gets no larger one; 32 bytes a cell."""
-_PASSWORD = "a password is needed to open this workbook"
+_LOCKED = "a password is needed to open this workbook"
 _TEXT_CELLS = 5_000_000
 
 
@@ -104,5 +104,5 @@ def _rows(sheet: CalamineSheet) -> Iterator[tuple[int, list[str]]]:
 
 def _refusal(error: Exception) -> ParseRefused:
     if "password" in str(error).lower():
-        return ParseRefused(Reason.ENCRYPTED, _PASSWORD)
+        return ParseRefused(Reason.ENCRYPTED, _LOCKED)
     return ParseRefused(Reason.CORRUPT, describe(error))

@@ -1,0 +1,73 @@
+"""The lines of a page made paragraphs and headings.
+
+Invariant: no word of the page is lost; hyphens that only part a word at a line's end are removed.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from tasks.stages.parsing.builder import ElementBuilder
+from tasks.stages.parsing.elements import ElementKind
+from tasks.stages.parsing.normalisation import one_line
+
+# PDFium writes U+FFFE for a hyphen at the end of a line and joins the lines.
+_MARKED = re.compile(r"([^\s\ufffe]*)\ufffe(?:\r?\n)?(?=(\w?))")
+_UNMARKED = re.compile(r"(?<=[^\W\d_])[-\u2010\xad]\r?\n(?=[a-zß-ÿœ])")
+_SENTENCE_END = (".", "!", "?", ":", ";", "»", "”")
+_SHORT_LINE = 0.8
+"""A line below this share of the longest one is taken for the last of its paragraph."""
+
+
+def add_page(builder: ElementBuilder, text: str, headings: Sequence[tuple[int, str]]) -> None:
+    """Add the text of one page.
+
+    Args:
+        builder: Stands at the page already.
+        text: Lines in reading order.
+        headings: Level and title of the sections that the outline says begin here, in order. A
+            title found as a line of its own is a heading there, any other heads the page.
+    """
+    lines = _mend(text).replace("\r", "").split("\n")
+    known = {one_line(line).casefold() for line in lines}
+    titles: dict[str, tuple[int, str]] = {}
+    for level, title in headings:
+        if title.casefold() in known:
+            titles[title.casefold()] = (level, title)
+        else:
+            builder.add_heading(title, level)
+    for paragraph in _paragraphs(lines, titles):
+        level, title = titles.pop(paragraph.casefold(), (0, ""))
+        if level:
+            builder.add_heading(title, level)
+        else:
+            builder.add(ElementKind.PARAGRAPH, paragraph)
+
+
+def _mend(text: str) -> str:
+    return _UNMARKED.sub("", _MARKED.sub(_rejoin, text))
+
+
+def _rejoin(match: re.Match[str]) -> str:
+    before, after = match[1], match[2]
+    # The hyphen is the word's own after another one, as in "c'est-à-dire", or before a capital.
+    own = "-" in before or not after.islower() or not before[-1:].isalpha()
+    return f"{before}-" if own else before
+
+
+def _paragraphs(lines: Sequence[str], titles: dict[str, tuple[int, str]]) -> Iterator[str]:
+    """Join lines; a sentence that ends well before the right margin ends its paragraph."""
+    width = max((len(line) for line in lines), default=0)
+    current: list[str] = []
+    for line in lines:
+        stripped = one_line(line)
+        alone = stripped.casefold() in titles
+        if current and (alone or not stripped):
+            yield " ".join(current)
+            current = []
+        if stripped:
+            current.append(stripped)
+        if alone or (stripped.endswith(_SENTENCE_END) and len(stripped) < _SHORT_LINE * width):
+            yield " ".join(current)
+            current = []
+    if current:
+        yield " ".join(current)
