@@ -16,7 +16,7 @@ RowMask = npt.NDArray[np.bool_]
 
 def encode_deletions(rows: Iterable[int]) -> bytes:
     """Return the bytes of a deletion vector in the portable roaring format."""
-    bitmap = BitMap(sorted(rows))
+    bitmap = BitMap(BitMap(rows).to_array())  # built anew: containers depend on the history
     bitmap.run_optimize()
     return bytes(bitmap.serialize())
 

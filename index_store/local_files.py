@@ -70,7 +70,7 @@ def _copy(storage: Storage, artifact: Artifact, copy: Path) -> None:
     temporary = copy.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(8)}")
     try:
         with temporary.open("xb") as file:
-            for start in range(0, artifact.size_bytes, READ_BUFFER_BYTES):
+            for start in range(0, artifact.size_bytes + 1, READ_BUFFER_BYTES):
                 file.write(_read(storage, artifact, start))
             file.flush()
             os.fsync(file.fileno())
@@ -81,7 +81,8 @@ def _copy(storage: Storage, artifact: Artifact, copy: Path) -> None:
 
 
 def _read(storage: Storage, artifact: Artifact, start: int) -> bytes:
-    end = min(start + READ_BUFFER_BYTES, artifact.size_bytes)
+    # One byte beyond the end, so that an object that grew is noticed.
+    end = min(start + READ_BUFFER_BYTES, artifact.size_bytes + 1)
     try:
         return storage.read(artifact.key, start=start, end=end)
     except NotFoundError as error:

@@ -257,25 +257,25 @@ def _write(index: Any, path: Path) -> ShardFile:  # noqa: ANN401
     """Write through a callback: FAISS's own writer can report success on a full disk."""
     hasher = hashlib.sha256()
     failures: list[OSError] = []
-    with path.open("wb") as file:
 
-        def write(data: bytes) -> int:
-            try:
-                file.write(data)
-            except OSError as error:
-                failures.append(error)
-                raise
-            hasher.update(data)
-            return len(data)
-
+    def write(data: bytes) -> int:
         try:
+            file.write(data)
+        except OSError as error:  # FAISS would say no more than that the callback failed
+            failures.append(error)
+            raise
+        hasher.update(data)
+        return len(data)
+
+    try:
+        with path.open("wb") as file:
             _FAISS.write_index(index, _FAISS.PyCallbackIOWriter(write))
             file.flush()
             os.fsync(file.fileno())
-        except (OSError, RuntimeError, SystemError) as error:
-            cause = failures[0] if failures else error
-            raise TransientError(f"write {path}: {cause}") from error
-        size_bytes = file.tell()
+            size_bytes = file.tell()
+    except (OSError, RuntimeError, SystemError) as error:
+        cause = failures[0] if failures else error
+        raise TransientError(f"write {path}: {cause}") from error
     return ShardFile(
         path=path, rows=int(index.ntotal), size_bytes=size_bytes, sha256=hasher.hexdigest()
     )

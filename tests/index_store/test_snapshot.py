@@ -1,0 +1,341 @@
+"""Snapshots: answers from one checked version, dead text never, damaged files never and by name."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from index_store.artifacts import sha256_hex, store_artifact
+from index_store.collections import load_manifest
+from index_store.errors import CorruptArtifactError, NotFoundError, UsageError
+from index_store.layout import relocations_key
+from index_store.log import CommitLog
+from index_store.publisher import Published, promote, publish
+from index_store.relocations import Relocation, encode_relocations
+from index_store.snapshot import Snapshot, SnapshotOptions
+from index_store.storage.base import Storage
+from index_store.storage.folder import FolderStorage
+from index_store.storage.memory import MemoryStorage
+from tests.index_store.store_builders import (
+    COLLECTION,
+    DIMENSION,
+    SPEC,
+    build_manifest,
+    build_shard,
+    commit_log,
+    publish_documents,
+    vector,
+)
+
+SENTENCE = "The quick brown fox jumps over the lazy dog"
+DOCUMENTS = {
+    f"folder{number % 3}/doc{number}.txt": [f"text {number} part {part}" for part in range(4)]
+    for number in range(30)
+}
+
+
+def all_texts(documents: dict[str, list[str]]) -> list[str]:
+    return [text for texts in documents.values() for text in texts]
+
+
+@pytest.fixture(params=["folder", "memory"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    if request.param == "folder":
+        return FolderStorage(tmp_path / "store")
+    return MemoryStorage("snapshot")
+
+
+def published(storage: Storage, folder: Path, **settings: object) -> Published:
+    done = publish_documents(storage, DOCUMENTS, folder, **settings)
+    promote(commit_log(storage), done.version)
+    return done
+
+
+@pytest.mark.parametrize("exact_rows", [0, 50_000])
+def test_a_text_finds_itself_with_its_citation(storage: Storage, tmp_path: Path, exact_rows: int):
+    done = published(storage, tmp_path)
+    options = SnapshotOptions(exact_rows=exact_rows, embedder_id=SPEC.id)
+    with Snapshot.open(storage, COLLECTION, options=options) as snapshot:
+        assert snapshot.version == done.version
+        assert snapshot.rows == 120
+        assert snapshot.manifest.counts.documents == 30
+        hit = snapshot.search(vector("text 7 part 2"), 3)[0]
+    assert (hit.uri, hit.text, hit.citation.page) == ("folder1/doc7.txt", "text 7 part 2", 1)
+    assert hit.score == pytest.approx(1.0, abs=1e-3)
+    assert len(hit.chunk) == 64
+    assert not hit.verbatim
+
+
+@pytest.mark.parametrize("exact_rows", [0, 50_000])
+def test_dead_rows_are_never_returned(storage: Storage, tmp_path: Path, exact_rows: int):
+    dead = list(range(0, 120, 5))
+    published(storage, tmp_path, dead=dead)
+    texts = all_texts(DOCUMENTS)
+    gone = {texts[row] for row in dead}
+    options = SnapshotOptions(exact_rows=exact_rows)
+    with Snapshot.open(storage, COLLECTION, options=options) as snapshot:
+        assert snapshot.rows == 96
+        for row in dead:
+            assert not gone & {hit.text for hit in snapshot.search(vector(texts[row]), 120)}
+        found = snapshot.search(vector("anything"), 120)
+    if exact_rows:
+        assert {hit.text for hit in found} == set(texts) - gone
+
+
+def test_scores_fall_and_k_is_kept(storage: Storage, tmp_path: Path):
+    published(storage, tmp_path)
+    with Snapshot.open(storage, COLLECTION) as snapshot:
+        hits = snapshot.search(vector("some question"), 7)
+        assert len(hits) == 7
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+        assert len(snapshot.search(vector("some question"), 1000)) == 120
+
+
+def test_a_verbatim_quotation_comes_first_whatever_its_score(tmp_path: Path):
+    storage = MemoryStorage("verbatim")
+    documents = {**DOCUMENTS, "fox.txt": [f"Before. {SENTENCE}. After."]}
+    publish_documents(storage, documents, tmp_path)
+    question = "the  QUICK brown\nfox jumps over the lazy dog"
+    query = vector("text 7 part 2") + np.float32(0.3) * vector(documents["fox.txt"][0])
+    with Snapshot.open(storage, COLLECTION, channel="candidate") as snapshot:
+        plain = snapshot.search(query, 3)
+        asked = snapshot.search(query, 3, question=question)
+        short = snapshot.search(query, 3, question="quick brown fox")
+    assert plain[0].text == "text 7 part 2"
+    assert asked[0].uri == "fox.txt"
+    assert asked[0].verbatim
+    assert asked[0].score < asked[1].score
+    assert [hit.verbatim for hit in asked[1:]] == [False, False]
+    assert not any(hit.verbatim for hit in short)
+
+
+def test_the_same_text_of_a_document_is_returned_once(tmp_path: Path):
+    storage = MemoryStorage("twice")
+    documents = {"a.txt": ["same"] * 5 + ["other"], "b.txt": ["same"]}
+    publish_documents(storage, documents, tmp_path)
+    with Snapshot.open(storage, COLLECTION, channel="candidate") as snapshot:
+        hits = snapshot.search(vector("same"), 10)
+    assert sorted((hit.uri, hit.text) for hit in hits) == [
+        ("a.txt", "other"),
+        ("a.txt", "same"),
+        ("b.txt", "same"),
+    ]
+
+
+@pytest.mark.parametrize("exact_rows", [0, 50_000])
+def test_paths_are_filtered_before_the_search(tmp_path: Path, exact_rows: int):
+    storage = MemoryStorage("filter")
+    publish_documents(storage, DOCUMENTS, tmp_path)
+    options = SnapshotOptions(exact_rows=exact_rows)
+    with Snapshot.open(storage, COLLECTION, channel="candidate", options=options) as snapshot:
+        by_prefix = snapshot.search(vector("text 7 part 2"), 100, path_filter="folder2/")
+        by_function = snapshot.search(
+            vector("x"), 100, path_filter=lambda uri: uri.endswith("/doc7.txt")
+        )
+        nothing = snapshot.search(vector("x"), 5, path_filter="elsewhere/")
+    assert len(by_prefix) == 40
+    assert {hit.uri.split("/")[0] for hit in by_prefix} == {"folder2"}
+    assert {hit.text for hit in by_function} == set(DOCUMENTS["folder1/doc7.txt"])
+    assert nothing == []
+
+
+def test_moved_documents_go_by_their_new_name(tmp_path: Path):
+    storage = MemoryStorage("moved")
+    manifest = build_manifest(storage, DOCUMENTS, tmp_path)
+    shard = manifest.shards[0].id
+    data = encode_relocations(
+        [Relocation(shard=shard, row_start=4, row_end=8, uri="new/place.txt")]
+    )
+    artifact = store_artifact(storage, relocations_key(COLLECTION, sha256_hex(data)), data)
+    log = commit_log(storage)
+    publish(storage, log, replace(manifest, relocations=artifact), log.read())
+    with Snapshot.open(storage, COLLECTION, channel="candidate") as snapshot:
+        everything = snapshot.search(vector("x"), 200)
+        moved = snapshot.search(vector("x"), 200, path_filter="new/")
+        left = snapshot.search(vector("x"), 200, path_filter="folder1/doc1.txt")
+    assert {hit.text for hit in moved} == set(DOCUMENTS["folder1/doc1.txt"])
+    assert left == []
+    uris = {hit.uri for hit in everything}
+    assert uris == (set(DOCUMENTS) - {"folder1/doc1.txt"}) | {"new/place.txt"}
+
+
+def test_hits_of_several_shards_are_merged(tmp_path: Path):
+    storage = MemoryStorage("several")
+    first, one = build_shard(storage, {"a": ["alpha", "beta"]}, tmp_path)
+    second, two = build_shard(storage, {"b": ["gamma", "delta"]}, tmp_path)
+    manifest = build_manifest(storage, {"c": ["epsilon"]}, tmp_path)
+    counts = replace(manifest.counts, chunks_live=5)
+    log = commit_log(storage)
+    shards = (*manifest.shards, first, second)
+    publish(storage, log, replace(manifest, shards=shards, counts=counts), log.read())
+    with Snapshot.open(storage, COLLECTION, channel="candidate") as snapshot:
+        for text in ("alpha", "beta", "gamma", "delta", "epsilon"):
+            assert snapshot.search(vector(text), 1)[0].text == text
+        assert len(snapshot.search(vector("x"), 9)) == 5
+    assert {record.uri for record in one + two} == {"a", "b"}
+
+
+def test_a_version_without_shards_answers_nothing(tmp_path: Path):
+    storage = MemoryStorage("empty")
+    manifest = build_manifest(storage, {"a": ["alpha"]}, tmp_path)
+    counts = replace(manifest.counts, chunks_live=0)
+    log = commit_log(storage)
+    publish(storage, log, replace(manifest, shards=(), counts=counts), log.read())
+    with Snapshot.open(storage, COLLECTION, channel="candidate") as snapshot:
+        assert snapshot.search(vector("alpha"), 3, question="alpha " * 9) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "k", "message"),
+    [
+        (np.zeros(DIMENSION, np.float32), 3, "finite norm above 0, found 0.0"),
+        (np.full(DIMENSION, np.nan, np.float32), 3, "finite norm above 0, found nan"),
+        (np.full(DIMENSION, np.inf, np.float32), 3, "finite norm above 0, found inf"),
+        (np.ones(DIMENSION + 1, np.float32), 3, r"shape \(16,\), found \(17,\)"),
+        (np.ones(DIMENSION, np.float32), 0, "k must be at least 1, found 0"),
+    ],
+)
+def test_questions_out_of_bounds_are_refused(
+    tmp_path: Path, query: np.ndarray, k: int, message: str
+):
+    storage = MemoryStorage("bounds")
+    publish_documents(storage, {"a": ["alpha"]}, tmp_path)
+    with (
+        Snapshot.open(storage, COLLECTION, channel="candidate") as snapshot,
+        pytest.raises(UsageError, match=message),
+    ):
+        snapshot.search(query, k)
+
+
+def test_a_closed_snapshot_refuses_to_answer(tmp_path: Path):
+    storage = MemoryStorage("closed")
+    publish_documents(storage, {"a": ["alpha"]}, tmp_path)
+    snapshot = Snapshot.open(storage, COLLECTION, channel="candidate")
+    snapshot.close()
+    snapshot.close()
+    with pytest.raises(UsageError, match="is closed"):
+        snapshot.search(vector("alpha"), 1)
+
+
+def test_another_embedder_is_refused(tmp_path: Path):
+    storage = MemoryStorage("embedder")
+    publish_documents(storage, {"a": ["alpha"]}, tmp_path)
+    options = SnapshotOptions(embedder_id="f" * 64)
+    with pytest.raises(UsageError, match="docs was embedded with test/hashed.*dimension 16"):
+        Snapshot.open(storage, COLLECTION, channel="candidate", options=options)
+
+
+def test_what_does_not_exist_is_named(tmp_path: Path):
+    storage = MemoryStorage("absent")
+    with pytest.raises(NotFoundError, match="collection 'docs' does not exist in memory://absent"):
+        Snapshot.open(storage, COLLECTION)
+    with pytest.raises(UsageError, match="collection name '../x' must match"):
+        Snapshot.open(storage, "../x")
+    done = publish_documents(storage, {"a": ["alpha"]}, tmp_path)
+    with pytest.raises(NotFoundError, match="channel 'production' does not exist"):
+        Snapshot.open(storage, COLLECTION)
+    with Snapshot.open(storage, COLLECTION, version=done.version[:6]) as snapshot:
+        assert snapshot.version == done.version
+
+
+def flip(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
+    "flipped": flip,
+    "first bit flipped": lambda data: bytes([data[0] ^ 128]) + data[1:],
+    "truncated": lambda data: data[: len(data) // 2],
+    "emptied": lambda data: data[:0],
+    "extended": lambda data: data + b"\0",
+    "zeroed": lambda data: bytes(len(data)),
+    "missing": lambda _: None,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_never_served_and_is_named(storage: Storage, tmp_path: Path, damage: str):
+    published(storage, tmp_path, dead=[3, 4])
+    victims = [
+        entry.key
+        for entry in storage.list(f"{COLLECTION}/")
+        if "/catalog/" not in entry.key  # not needed to answer; its reader checks it
+    ]
+    assert len(victims) == 7
+    for key in victims:
+        whole = storage.read(key)
+        damaged = DAMAGES[damage](whole)
+        if damaged is None:
+            storage.delete(key)
+        else:
+            storage.put(key, damaged)
+        if damage == "missing" and key == "docs/log/000000000002.json":
+            message, kind = "channel 'production' does not exist", NotFoundError
+        elif damage == "missing" and key == "docs/format.json":
+            message, kind = "collection 'docs' does not exist", NotFoundError
+        else:
+            message, kind = key, CorruptArtifactError
+        with pytest.raises(kind, match=message):
+            Snapshot.open(storage, COLLECTION)
+        storage.put(key, whole)
+    with Snapshot.open(storage, COLLECTION) as snapshot:
+        assert snapshot.search(vector("text 7 part 2"), 1)[0].text == "text 7 part 2"
+
+
+def test_swapped_files_are_noticed(storage: Storage, tmp_path: Path):
+    published(storage, tmp_path)
+    later = publish_documents(storage, {"z": ["something else"]}, tmp_path, run="two")
+    one, two = (
+        load_manifest(storage, version).shards[0]
+        for version in CommitLog(storage, COLLECTION).read().versions.values()
+    )
+    for own, other in ((one.index.key, two.index.key), (one.chunks.key, two.chunks.key)):
+        first, second = storage.read(own), storage.read(other)
+        storage.put(own, second)
+        storage.put(other, first)
+        for version in (None, later.version):
+            with pytest.raises(CorruptArtifactError, match="shards/"):
+                Snapshot.open(storage, COLLECTION, version=version)
+        storage.put(own, first)
+        storage.put(other, second)
+
+
+def test_without_verification_sizes_are_still_compared(tmp_path: Path):
+    storage = FolderStorage(tmp_path / "store")
+    done = published(storage, tmp_path)
+    options = SnapshotOptions(verify=False)
+    entry = load_manifest(storage, done.state.versions[done.version]).shards[0]
+    storage.put(entry.chunks.key, storage.read(entry.chunks.key) + b"x")
+    with pytest.raises(CorruptArtifactError, match=r"chunks\.arrow: expected \d+ bytes, found"):
+        Snapshot.open(storage, COLLECTION, version=done.version, options=options)
+
+
+def test_a_snapshot_keeps_answering_while_its_files_are_deleted(tmp_path: Path):
+    storage = FolderStorage(tmp_path / "store")
+    published(storage, tmp_path)
+    with Snapshot.open(storage, COLLECTION) as snapshot:
+        before = snapshot.search(vector("text 3 part 1"), 10)
+        for entry in list(storage.list("")):
+            storage.delete(entry.key)
+        assert snapshot.search(vector("text 3 part 1"), 10) == before
+
+
+def test_copies_in_a_cache_are_used_again_and_checked(tmp_path: Path):
+    storage = MemoryStorage("cache")
+    published(storage, tmp_path)
+    options = SnapshotOptions(cache=tmp_path / "cache")
+    with Snapshot.open(storage, COLLECTION, options=options) as snapshot:
+        expected = snapshot.search(vector("x"), 5)
+    copies = sorted((tmp_path / "cache").iterdir())
+    assert [copy.suffix for copy in copies].count(".faiss") == 1
+    assert len(copies) == 2
+    for entry in list(storage.list(f"{COLLECTION}/shards/")):
+        storage.delete(entry.key)
+    with Snapshot.open(storage, COLLECTION, options=options) as snapshot:
+        assert snapshot.search(vector("x"), 5) == expected
+    copies[0].write_bytes(flip(copies[0].read_bytes()))
+    with pytest.raises(CorruptArtifactError, match="expected sha256"):
+        Snapshot.open(storage, COLLECTION, options=options)
