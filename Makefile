@@ -25,7 +25,8 @@ help: ## list these commands
 
 demo: $(VENV)/runtime.stamp ## index the example documents, then ask them two questions
 	@$(BIN)/nightpress run --source $(DOCUMENTS) --store $(STORE)
-	@for question in "Combien de jours de congés payés par mois de travail ?" "How do I read a cell of a spreadsheet?"; do \
+	@for question in "Comment présenter sa démission ?" \
+	  "Why are influenza viruses unlikely to cause a pandemic again?"; do \
 	  printf '\n? %s\n' "$$question"; \
 	  $(BIN)/nightpress search "$$question" --store $(STORE) -k 3; \
 	done
