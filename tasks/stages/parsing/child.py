@@ -43,8 +43,9 @@ class Child:
         self.documents = 0
         requests_read, self._requests = os.pipe()
         self._replies, replies_write = os.pipe()
+        arguments = [str(number) for number in (requests_read, replies_write, limits.memory_bytes)]
         self._keeper = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-P", "-m", _MODULE, str(requests_read), str(replies_write)],
+            [sys.executable, "-P", "-m", _MODULE, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

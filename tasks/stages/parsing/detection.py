@@ -13,6 +13,7 @@ from index_store.records import Reason
 from tasks.stages.parsing.refusal import ParseRefused
 
 _HEAD_BYTES = 4096
+_BLANKS = b" \t\r\n\v\f\0\xef\xbb\xbf\xfe\xff"  # the byte order marks too
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _FOREIGN = (
@@ -51,7 +52,7 @@ def detect(path: Path) -> str:
     """
     with path.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
-    if not head.strip():
+    if not head.lstrip(_BLANKS):
         _refuse_blank(path)
     for magic, meaning in _FOREIGN:
         if head.startswith(magic):
@@ -68,7 +69,7 @@ def detect(path: Path) -> str:
 def _refuse_blank(path: Path) -> None:
     with path.open("rb") as stream:
         while piece := stream.read(1 << 20):
-            if piece.strip():
+            if piece.lstrip(_BLANKS):
                 return
     raise ParseRefused(Reason.EMPTY, "nothing but blanks" if path.stat().st_size else "zero bytes")
 

@@ -14,6 +14,8 @@ from tasks.stages.parsing.refusal import ParseRefused
 from tasks.stages.parsing.registry import ParserSpec, find_parser
 
 _ENOUGH_WORDS = 3
+_TEXT_IN_DISGUISE = {"sheets": "csv"}
+"""What plain text is when its name says something else; a workbook's name is given to tables."""
 _MARKUP_IS_TEXT = ("markdown",)
 """Families in which a page of HTML is lawful content."""
 
@@ -30,8 +32,8 @@ def parse_as(path: Path, named: ParserSpec) -> ParsedDocument:
     """
     if ":" in named.name:  # a parser given by its dotted name reads whatever it is given
         return named.parse(path)
-    found = detect(path)
-    if not found or found == named.name or (named.name in _MARKUP_IS_TEXT and found == "html"):
+    found = detect(path) or _TEXT_IN_DISGUISE.get(named.name, named.name)
+    if found == named.name or (named.name in _MARKUP_IS_TEXT and found == "html"):
         parsed = named.parse(path)
     else:
         warning = f"named as {named.name}, parsed as {found}"
@@ -41,9 +43,6 @@ def parse_as(path: Path, named: ParserSpec) -> ParsedDocument:
 
 
 def _hold_to_words(parsed: ParsedDocument) -> None:
-    words = 0
-    for element in parsed.elements:
-        words += count_words(element.text, enough=_ENOUGH_WORDS - words)
-        if words >= _ENOUGH_WORDS:
-            return
-    raise ParseRefused(Reason.NO_TEXT, f"{words} words came out")
+    words = count_words((element.text for element in parsed.elements), enough=_ENOUGH_WORDS)
+    if words < _ENOUGH_WORDS:
+        raise ParseRefused(Reason.NO_TEXT, f"{words} words came out")

@@ -22,16 +22,25 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _SAMPLE_BYTES = 1 << 16
-_CONTROL_SHARE = 0.02
+_CONTROL_SHARE = 0.2
+_GUESSED_CONTROL_SHARE = 0.02
+_CONFIDENT = 0.8
+_PLAUSIBLE = 0.4
 
 _MULTIBYTE = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )
-_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+_STRAY = "nightpress-stray"
+_CONTROLS = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
-_WESTERN = ("cp1252", "mac_roman", "cp850")
-_LETTERS = frozenset("éèàçêâîôûùëïüöäñáíóúãõåæøœßòìÿÉÈÀÇÊÂÎÔÛÙËÏÜÖÄÑÁÍÓÚÃÕÅÆØŒŸ")
-_SIGNS = frozenset("«»’‘“”–—…€°§·•²³½¼¾£©®™ªº¿¡±×µ\xa0")
+_CANDIDATES = ("cp1252", "mac_roman", "cp850", "cp1251", "koi8_r", "cp866", "iso8859_5")
+_LETTERS = frozenset(
+    "éèàçêâîôûùëïüöäñáíóúãõåæøœßòìÿÉÈÀÇÊÂÎÔÛÙËÏÜÖÄÑÁÍÓÚÃÕÅÆØŒŸ"
+    "абвгдежзийклмнопрстуфхцчшщъыьэюяёАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЁ"
+)
+_SIGNS = frozenset("«»’‘“”–—…€°§·•²³½¼¾£©®™ªº¿¡±×µ№\xa0")
+_SIGNS_IN_WORDS = frozenset("’–—·")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +66,12 @@ def decode(data: bytes, *, declared: str = "") -> Decoded:
     Raises:
         ParseRefused: The bytes are no text.
     """
-    decoded = _certain(data) or _declared(data, declared) or _mixed(data) or _guessed(data)
+    certain = _certain(data) or _declared(data, declared)
+    decoded = certain or _mixed(data) or _guessed(data)
     sample = decoded.text[:_SAMPLE_BYTES]
-    if len(_CONTROLS.findall(sample.replace("\0", ""))) > _CONTROL_SHARE * len(sample) + 2:
+    controls = len(_CONTROLS.findall(sample))
+    allowed = _CONTROL_SHARE if certain else _GUESSED_CONTROL_SHARE
+    if controls > allowed * len(sample) + 2:
         raise ParseRefused(Reason.UNSUPPORTED, "binary content, not text")
     return decoded
 
@@ -112,9 +124,9 @@ def _mixed(data: bytes) -> Decoded | None:
     stray = len(re.findall(rb"[\x80-\xff]", _MULTIBYTE.sub(b"", data)))
     if sequences < stray or not sequences:
         return None
-    codecs.register_error("nightpress-stray", _stray_byte)
-    text = data.decode("utf-8", errors="nightpress-stray")
-    return Decoded(text=text, warnings=(f"{stray} bytes that are not utf-8 were read as cp1252",))
+    codecs.register_error(_STRAY, _stray_byte)
+    text = _SURROGATE.sub(b"", data).decode("utf-8", errors=_STRAY)
+    return Decoded(text=text, warnings=("bytes that are not utf-8 were read as cp1252",))
 
 
 def _stray_byte(error: UnicodeError) -> tuple[str, int]:
@@ -126,40 +138,39 @@ def _stray_byte(error: UnicodeError) -> tuple[str, int]:
 
 def _guessed(data: bytes) -> Decoded:
     sample = data[:_SAMPLE_BYTES]
-    scores = {name: _western_score(sample, name) for name in _WESTERN}
-    best = max(scores, key=lambda name: scores[name])
-    if scores[best] >= 0.8 and (text := _try(data, best)) is not None:
+    scores = {name: _score(sample, name) for name in _CANDIDATES}
+    best = max(_CANDIDATES, key=lambda name: scores[name])
+    if scores[best] >= _CONFIDENT and (text := _try(data, best)) is not None:
         return Decoded(text=text, warnings=(f"encoding guessed: {best}",))
     guess = from_bytes(sample).best()
     if guess is not None and (text := _try(data, guess.encoding)) is not None:
         return Decoded(text=text, warnings=(f"encoding guessed: {guess.encoding}",))
-    if scores["cp1252"] > 0.4:
+    if scores["cp1252"] > _PLAUSIBLE:
         text = data.decode("cp1252", errors="replace")
         return Decoded(text=text, warnings=("encoding guessed: cp1252 with bytes replaced",))
     raise ParseRefused(Reason.UNSUPPORTED, "no text encoding fits the bytes")
 
 
-def _western_score(sample: bytes, name: str) -> float:
+def _score(sample: bytes, name: str) -> float:
     """Return which share of the bytes beyond ASCII makes sense where it stands, in [-1, 1]."""
-    text = sample.decode(name, errors="replace")
-    points = 0.0
-    total = 0
-    padded = f" {text} "
-    for position, character in enumerate(text, start=1):
-        if character.isascii():
-            continue
-        total += 1
-        before, after = padded[position - 1], padded[position + 1]
-        inside = (before.isascii() and before.isalpha()) or (after.isascii() and after.isalpha())
-        if character in _LETTERS:
-            wrong_case = character.isupper() and before.islower()
-            points += -1 if wrong_case else 1 if inside or not before.isalpha() else 0.2
-        elif character in _SIGNS:
-            between = before.isalpha() and after.isalpha()
-            points += 1 if not between or character in "’–—·" else -1
-        else:
-            points -= 1
-    return points / total if total else 1.0
+    text = f" {sample.decode(name, errors='replace')} "
+    points = [
+        _points(text[position - 1], character, text[position + 1])
+        for position, character in enumerate(text)
+        if not character.isascii()
+    ]
+    return sum(points) / len(points) if points else 1.0
+
+
+def _points(before: str, character: str, after: str) -> float:
+    if character in _LETTERS:
+        if character.isupper():
+            return -1.0 if before.islower() else 1.0 if after.islower() else 0.3
+        return 1.0 if before.isalpha() or after.isalpha() or before.isspace() else 0.2
+    if character in _SIGNS:
+        between = before.isalpha() and after.isalpha()
+        return -1.0 if between and character not in _SIGNS_IN_WORDS else 1.0
+    return -1.0
 
 
 def _try(data: bytes, name: str) -> str | None:

@@ -19,6 +19,7 @@ EXIT_MEMORY = 99
 SIGNAL_BASE = 128
 """Added to the number of the signal that ended the parser."""
 
+_MOST = 0.5  # allocators grow by doubling: what fails is as large as what there is
 _LOG_TAIL_BYTES = 8192
 _OUT_OF_MEMORY = (
     b"memory allocation of",
@@ -28,24 +29,25 @@ _OUT_OF_MEMORY = (
 )
 
 
-def keep(parser: int, *, lifeline: int, scratch: str) -> int:
+def keep(parser: int, *, lifeline: int, scratch: str, memory_bytes: int) -> int:
     """Wait until the parser ends or is not wanted any more; then remove all that is left of it.
 
     Args:
         parser: Process id of the parser, a child of this process.
         lifeline: Descriptor that the parent holds open as long as it wants the parser.
         scratch: Folder of the parser, removed at the end.
+        memory_bytes: Address space that the parser may use.
 
     Returns:
-        The parser's exit code; `SIGNAL_BASE` + n when signal n ended it; `EXIT_MEMORY` when its
-        last words tell of memory.
+        The parser's exit code; `SIGNAL_BASE` + n when signal n ended it; `EXIT_MEMORY` when it
+        died with most of its memory used, or when its last words tell of memory.
     """
     confinement.die_with_parent(os.getppid(), signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: _end(parser, scratch))
-    status = _wait(parser, lifeline)
+    end = _wait(parser, lifeline)
     _kill_descendants()
-    code = _exit_code(status, Path(scratch))
+    code = _exit_code(end, Path(scratch), memory_bytes)
     shutil.rmtree(scratch, ignore_errors=True)
     return code
 
@@ -65,8 +67,8 @@ def descendants(process: int) -> list[int]:
     return found
 
 
-def _wait(parser: int, lifeline: int) -> int | None:
-    """Return the wait status of the parser, or None when it has to be killed."""
+def _wait(parser: int, lifeline: int) -> tuple[int, int] | None:
+    """Return exit code and peak memory in bytes of the parser, or None when it has to be killed."""
     ended = os.pidfd_open(parser)
     poller = select.poll()
     poller.register(ended, select.POLLIN)
@@ -74,7 +76,8 @@ def _wait(parser: int, lifeline: int) -> int | None:
     ready = {descriptor for descriptor, _ in poller.poll()}
     if ended not in ready:
         return None
-    return os.waitpid(parser, 0)[1]
+    _, status, usage = os.wait4(parser, 0)
+    return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
 
 
 def _kill_descendants() -> None:
@@ -98,11 +101,14 @@ def _end(parser: int, scratch: str) -> None:
     sys.exit(SIGNAL_BASE + signal.SIGTERM)
 
 
-def _exit_code(status: int | None, scratch: Path) -> int:
-    if status is None:
+def _exit_code(end: tuple[int, int] | None, scratch: Path, memory_bytes: int) -> int:
+    if end is None:
         return SIGNAL_BASE + signal.SIGKILL
-    code = os.waitstatus_to_exitcode(status)
-    if code != 0 and _tells_of_memory(scratch / "stderr"):
+    code, peak_bytes = end
+    if code == 0:
+        return 0
+    # PDFium ends itself with a trap when an allocation fails, and says nothing.
+    if peak_bytes > _MOST * memory_bytes or _tells_of_memory(scratch / "stderr"):
         return EXIT_MEMORY
     return SIGNAL_BASE - code if code < 0 else code
 

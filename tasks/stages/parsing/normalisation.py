@@ -6,6 +6,8 @@ line feed, no invisible or bidirectional control, no soft hyphen and no Latin li
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from itertools import islice
 
 _LIGATURES = {
     0xFB00: "ff",
@@ -72,20 +74,21 @@ def one_line(text: str) -> str:
     return _BLANKS.sub(" ", normalise(text)).strip()
 
 
-def count_words(text: str, *, enough: int) -> int:
-    """Count words of at least two letters or digits.
+def count_words(texts: Iterable[str], *, enough: int) -> int:
+    """Count words of at least two letters or digits, up to `enough`.
 
     Each character of a script without spaces between words counts as one.
 
     Args:
-        text: Clean text.
+        texts: Clean texts.
         enough: Counting stops here.
     """
     words = 0
-    for _ in _WORD.finditer(text):
-        words += 1
+    for text in texts:
+        for _ in islice(_WORD.finditer(text), enough - words):
+            words += 1
+        if words < enough and not text.isascii():
+            words += len(_UNSPACED.findall(text))
         if words >= enough:
-            return words
-    if text.isascii():
-        return words
-    return words + len(_UNSPACED.findall(text))
+            return enough
+    return words

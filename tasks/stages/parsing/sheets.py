@@ -25,6 +25,7 @@ from tasks.stages.parsing.builder import ElementBuilder, Place
 from tasks.stages.parsing.cell_text import cell_text
 from tasks.stages.parsing.delimited import add_table
 from tasks.stages.parsing.elements import ParsedDocument
+from tasks.stages.parsing.normalisation import count_words
 from tasks.stages.parsing.refusal import ParseRefused, describe
 from tasks.stages.parsing.sheet_bounds import widest_area
 from tasks.stages.parsing.sparse_sheets import Sheet, read_sparse
@@ -32,6 +33,7 @@ from tasks.stages.parsing.sparse_sheets import Sheet, read_sparse
 _DENSE_CELLS = 20_000_000
 """A reader that fills rectangles gets no larger one; 32 bytes a cell."""
 _LOCKED = "a password is needed to open this workbook"
+_FEW_WORDS = 3
 _TEXT_CELLS = 5_000_000
 
 
@@ -53,7 +55,8 @@ def parse_sheets(path: Path) -> ParsedDocument:
         if refusal.reason is Reason.CORRUPT:
             return _build(read_sparse(path))
         raise
-    return parsed if parsed.elements else _build(read_sparse(path, formulas=True))
+    words = count_words((element.text for element in parsed.elements), enough=_FEW_WORDS)
+    return parsed if words >= _FEW_WORDS else _build(read_sparse(path, formulas=True))
 
 
 def _build(sheets: Iterable[Sheet]) -> ParsedDocument:

@@ -6,6 +6,7 @@ row and column; its parser of a sheet's XML does not.
 
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,23 +47,18 @@ def read_sparse(path: Path, *, formulas: bool = False) -> Iterator[Sheet]:
     Raises:
         ParseRefused: openpyxl cannot read it.
     """
-    with warnings.catch_warnings(action="ignore"):
-        try:
-            with path.open("rb") as stream:  # a name without a known extension is no matter
-                workbook = openpyxl.load_workbook(stream, read_only=True, data_only=not formulas)
-                for sheet in workbook.worksheets:
-                    visible = sheet.sheet_state == "visible"
-                    rows = _rows(sheet, formulas=formulas) if visible else ()
-                    yield Sheet(name=sheet.title, visible=visible, rows=rows)
-        except (ParseRefused, MemoryError, OSError):
-            raise
-        except Exception as error:
-            raise ParseRefused(Reason.CORRUPT, describe(error)) from error
+    # From a stream, because openpyxl refuses paths without an extension that it knows.
+    with _refusing(), path.open("rb") as stream:
+        workbook = openpyxl.load_workbook(stream, read_only=True, data_only=not formulas)
+        for sheet in workbook.worksheets:
+            visible = sheet.sheet_state == "visible"
+            rows = _rows(sheet, formulas=formulas) if visible else ()
+            yield Sheet(name=sheet.title, visible=visible, rows=rows)
 
 
 def _rows(sheet: "ReadOnlyWorksheet", *, formulas: bool) -> Iterator[tuple[int, list[str]]]:
     workbook = sheet.parent
-    with sheet._get_source() as source:
+    with _refusing(), sheet._get_source() as source:
         parser = WorkSheetParser(
             source,
             sheet._shared_strings,
@@ -73,3 +69,15 @@ def _rows(sheet: "ReadOnlyWorksheet", *, formulas: bool) -> Iterator[tuple[int, 
         )
         for number, cells in parser.parse():
             yield number, [cell_text(cell["value"]) for cell in cells]
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Make whatever openpyxl raises a refusal."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    except (ParseRefused, MemoryError, OSError):
+        raise
+    except Exception as error:
+        raise ParseRefused(Reason.CORRUPT, describe(error)) from error

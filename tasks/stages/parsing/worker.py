@@ -35,12 +35,13 @@ def main(arguments: Sequence[str]) -> int:
     """Run the keeper and its parser.
 
     Args:
-        arguments: Numbers of the inherited descriptors: requests to read, replies to write.
+        arguments: Numbers of the inherited descriptors, requests to read and replies to write,
+            and the memory limit in bytes.
 
     Returns:
         Exit code of the keeper, see `keeper.keep`.
     """
-    requests, replies = (int(argument) for argument in arguments)
+    requests, replies, memory_bytes = (int(argument) for argument in arguments)
     confinement.adopt_orphans()
     scratch = tempfile.mkdtemp(prefix="nightpress-parse-")
     keeper = os.getpid()
@@ -51,7 +52,8 @@ def main(arguments: Sequence[str]) -> int:
         os._exit(0)
     os.close(requests)
     os.close(replies)
-    return keep(parser, lifeline=sys.stdin.fileno(), scratch=scratch)
+    lifeline = sys.stdin.fileno()
+    return keep(parser, lifeline=lifeline, scratch=scratch, memory_bytes=memory_bytes)
 
 
 def load(name: str) -> Callable[..., object]:
