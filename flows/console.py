@@ -6,7 +6,7 @@ not a result goes to standard error; a person's mistake never shows a stack trac
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 
@@ -90,7 +90,7 @@ def print_json(value: Mapping[str, object]) -> None:
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
-def print_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Print columns that line up; control characters in cells are shown, not sent."""
     shown = [head, *[tuple(visible(cell) for cell in row) for row in rows]]
     widths = [max(len(row[column]) for row in shown) for column in range(len(head))]

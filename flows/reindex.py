@@ -8,6 +8,7 @@ come from our own records, never from Prefect's.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from prefect import flow
 from prefect.futures import PrefectFuture, as_completed
@@ -127,9 +128,9 @@ def _parse_and_embed(
     options: RunOptions, plan: PlanReference, progress: Progress, timeline: Timeline
 ) -> tuple[list[BatchReference], list[EmbeddedReference]]:
     """Run both stages over all batches; one embeds while the next ones parse."""
-    waiting: list[PrefectFuture[BatchReference] | PrefectFuture[EmbeddedReference]] = []
+    waiting: list[PrefectFuture[Any]] = []  # of both kinds of reference, told apart below
     for number in range(plan.batches):
-        parsed = parse_documents.submit(options, number)
+        parsed: Any = parse_documents.submit(options, number)  # the task gets its result
         waiting += [parsed, embed_chunks.submit(options, parsed)]
     batches: list[BatchReference] = []
     embedded: list[EmbeddedReference] = []

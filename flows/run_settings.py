@@ -1,4 +1,4 @@
-"""From settings to the options of a run; the only place where machine, clock and chance are read."""
+"""From settings to the options of a run; the only place that reads machine, clock and chance."""
 
 import os
 from datetime import UTC, datetime

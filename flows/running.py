@@ -9,6 +9,7 @@ from flows.console import print_json, print_table
 from flows.prefect_environment import prepare_prefect
 from flows.run_settings import new_run_id, run_options
 from flows.settings import Settings
+from index_store.embedders.registry import open_embedder
 from index_store.storage.opening import open_storage
 from tasks.stages.reporting import RunReport
 
@@ -23,6 +24,7 @@ def run_flow(settings: Settings, *, as_json: bool) -> None:
     """
     run_options(settings, new_run_id())  # a person's mistake is told before Prefect starts
     open_storage(settings.store)
+    open_embedder(settings.embedder).close()
     started = time.monotonic()
     prepare_prefect(os.environ)
     from flows.reindex import reindex  # noqa: PLC0415 - reads the environment prepared above

@@ -3,36 +3,44 @@
 Documents are data: their text leaves here as JSON strings and nowhere as markup.
 """
 
+from collections.abc import Sequence
+
 from index_store.records import Hit
+from retriever.links import LinkOptions, link
 from retriever.live import CollectionState
 from retriever.store import StoreState
 
 Json = dict[str, object]
 
+SECTION_SEPARATOR = " › "  # between the headings of a section path
 
-def hits_json(version: str, collection: str, mode: str, took_ms: float, hits: list[Hit]) -> Json:
+
+def hits_json(
+    version: str, collection: str, mode: str, took_ms: float, hits: Sequence[Json]
+) -> Json:
     """Return the body of a search's answer."""
     return {
         "version": version,
         "collection": collection,
         "mode": mode,
         "took_ms": round(took_ms, 3),
-        "hits": [hit_json(hit) for hit in hits],
+        "hits": list(hits),
     }
 
 
-def hit_json(hit: Hit) -> Json:
-    """Return one hit; a field of the citation that its format does not have is null."""
+def hit_json(hit: Hit, links: LinkOptions) -> Json:
+    """Return one hit; a field that its format does not have is null."""
     place = hit.citation
     return {
         "score": hit.score,
         "uri": hit.uri,
+        "url": link(links, hit.uri, place.page),
         "page": place.page,
         "slide": place.slide,
         "sheet": place.sheet,
         "row_start": place.row_start,
         "row_end": place.row_end,
-        "section": list(place.section),
+        "section": SECTION_SEPARATOR.join(place.section) or None,
         "text": hit.text,
         "chunk": hit.chunk,
         "verbatim": hit.verbatim,

@@ -1,8 +1,9 @@
 """What an operator can set about the retriever, checked once at the start."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from index_store.errors import UsageError
+from retriever.links import LinkOptions
 
 _POSITIVE = (
     "poll_s",
@@ -32,6 +33,7 @@ class RetrieverOptions:
         max_query_chars: Longest question.
         max_body_bytes: Longest request body.
         search_threads: Searches that run at the same time; others wait.
+        links: Where the documents themselves are served.
 
     Raises:
         UsageError: A value is out of range; every one that is gets named.
@@ -49,6 +51,7 @@ class RetrieverOptions:
     max_query_chars: int = 8_000
     max_body_bytes: int = 65_536
     search_threads: int = 4
+    links: LinkOptions = field(default_factory=LinkOptions)
 
     def __post_init__(self) -> None:
         problems = [f"{name} must be above 0" for name in _POSITIVE if getattr(self, name) <= 0]

@@ -16,7 +16,8 @@ from starlette.exceptions import HTTPException
 
 from index_store.clock import system_clock_ms
 from index_store.errors import IndexStoreError, NotFoundError, TransientError
-from retriever.answers import Json, error_json, hits_json, status_json
+from retriever.answers import Json, error_json, hit_json, hits_json, status_json
+from retriever.links import LinkOptions
 from retriever.live import LiveCollection
 from retriever.options import RetrieverOptions
 from retriever.query import DENSE, Problem, Query, SearchRequest, parse_query
@@ -71,7 +72,9 @@ def _add_search(app: FastAPI, live: LiveStore, options: RetrieverOptions) -> Non
         except IndexStoreError as error:
             return _refuse_collection(error)
         try:
-            found = await to_thread.run_sync(_search, collection, query, limiter=limiter)
+            found = await to_thread.run_sync(
+                _search, collection, query, options.links, limiter=limiter
+            )
         except TransientError as error:
             return _answer(503, error_json(str(error), FAILED, code="not_ready"))
         except IndexStoreError as error:
@@ -100,10 +103,10 @@ def _add_probes(app: FastAPI, live: LiveStore) -> None:
         return _answer(200, status_json(live.state(), system_clock_ms()))
 
 
-def _search(collection: LiveCollection, query: Query) -> Json:
+def _search(collection: LiveCollection, query: Query, links: LinkOptions) -> Json:
     begun = time.perf_counter()
     with collection.hold() as generation:
-        hits = generation.search(query)
+        hits = [hit_json(hit, links) for hit in generation.search(query)]
         took_ms = 1000 * (time.perf_counter() - begun)
         return hits_json(generation.version, collection.name, DENSE, took_ms, hits)
 

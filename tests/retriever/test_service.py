@@ -51,7 +51,8 @@ def test_a_hit_says_where_it_stands(publisher: Publisher, serve: Serve, until: U
         "sheet": None,
         "row_start": None,
         "row_end": None,
-        "section": ["Part", "1"],
+        "section": "Part › 1",
+        "url": None,
         "text": TRAIN,
         "verbatim": True,
     }

@@ -1,0 +1,242 @@
+"""The commands that only look: plan, search, status, rejected. None of them writes."""
+
+import click
+
+from flows.console import print_json, print_table, visible
+from flows.links import link_options
+from flows.run_settings import available_cores, new_run_id, run_options
+from flows.settings import Settings
+from index_store.catalog_files import load_catalog
+from index_store.clock import system_clock_ms
+from index_store.collections import (
+    CollectionStatus,
+    check_format,
+    collection_status,
+    list_collections,
+    load_manifest,
+)
+from index_store.embedders.registry import open_embedder, spec_string
+from index_store.log import CommitLog
+from index_store.log_records import CANDIDATE, PRODUCTION, resolve_version
+from index_store.records import Hit
+from index_store.snapshot import Snapshot, SnapshotOptions
+from index_store.storage.opening import open_storage
+from retriever.answers import hit_json
+from retriever.links import LinkOptions, link
+from tasks.stages.concluding import rejected_documents
+from tasks.stages.diffing import Action
+from tasks.stages.estimating import Estimate, estimate
+from tasks.stages.planning import Planned, list_sources, make_plan, read_base
+
+SHOWN_ITEMS = 50
+SHOWN_LINES = 6  # of a hit's text
+WIDTH = 100  # columns
+
+
+def plan_only(settings: Settings, *, as_json: bool) -> None:
+    """Print what a run would do."""
+    options = run_options(settings, new_run_id())
+    storage = open_storage(settings.store)
+    embedder = open_embedder(settings.embedder)
+    base = read_base(storage, settings.collection)
+    planned = make_plan(options, base, list_sources(options), embedder.spec)
+    cost = estimate(
+        planned.plan.work(),
+        base.known,
+        max_chunk_tokens=settings.max_chunk_tokens,
+        price_per_million_tokens=embedder.spec.price_per_million_tokens,
+    )
+    if as_json:
+        print_json(_plan_object(planned, cost))
+    else:
+        _print_plan(planned, cost)
+
+
+def search_once(
+    settings: Settings,
+    question: str,
+    *,
+    count: int,
+    version: str | None,
+    channel: str,
+    as_json: bool,
+) -> None:
+    """Open a version, ask it one question and print the hits."""
+    options = SnapshotOptions(exact_rows=settings.exact_rows, threads=available_cores())
+    storage = open_storage(settings.store)
+    with Snapshot.open(
+        storage, settings.collection, version=version, channel=channel, options=options
+    ) as snapshot:
+        embedder = open_embedder(spec_string(snapshot.manifest.embedder), threads=1)
+        try:
+            vector = embedder.embed([question])[0]
+        finally:
+            embedder.close()
+        hits = snapshot.search(vector, count, question=question)
+        links = link_options(settings)
+        if as_json:
+            found = [hit_json(hit, links) for hit in hits]
+            print_json({"version": snapshot.version, "hits": found})
+        else:
+            _print_hits(hits, links)
+
+
+def show_status(settings: Settings, *, only: bool, as_json: bool) -> None:
+    """Print how the collections of a store stand."""
+    storage = open_storage(settings.store)
+    names = [settings.collection] if only else list_collections(storage)
+    now_ms = system_clock_ms()
+    found = [collection_status(storage, name, now_ms=now_ms) for name in names]
+    if as_json:
+        print_json(
+            {"store": storage.url, "collections": [_status_object(status) for status in found]}
+        )
+    elif not found:
+        click.echo(f"{storage.url} holds no collection yet; make one with nightpress run")
+    else:
+        _print_status(found)
+
+
+def show_rejected(settings: Settings, *, as_json: bool) -> None:
+    """Print the standing rejections of a collection."""
+    storage = open_storage(settings.store)
+    check_format(storage, settings.collection)
+    state = CommitLog(storage, settings.collection).read()
+    channel = PRODUCTION if PRODUCTION in state.channels else CANDIDATE
+    published = resolve_version(state, channel=channel)
+    rejected = rejected_documents(load_catalog(storage, load_manifest(storage, published)))
+    if as_json:
+        rows = [
+            {
+                "uri": entry.uri,
+                "reason": entry.reason,
+                "detail": entry.detail,
+                "attempts": entry.attempts,
+            }
+            for entry in rejected
+        ]
+        print_json({"version": published.version, "rejections": rows})
+        return
+    if not rejected:
+        click.echo("no document is rejected")
+        return
+    print_table(
+        ("document", "reason", "attempts", "detail"),
+        [(entry.uri, entry.reason, str(entry.attempts), entry.detail) for entry in rejected],
+    )
+    click.echo("try them again: nightpress run --retry-rejected")
+
+
+def _plan_object(planned: Planned, cost: Estimate) -> dict[str, object]:
+    grouped: dict[str, list[dict[str, str]]] = {action.value: [] for action in Action}
+    for item in planned.plan.items:
+        row = {"uri": item.uri, "reason": item.reason}
+        if item.previous_uri:
+            row["from"] = item.previous_uri
+        grouped[item.action.value].append(row)
+    return {
+        "version": planned.base.version,
+        "rebuild": planned.plan.rebuild or None,
+        "counts": planned.plan.counts(),
+        **grouped,
+        "skipped": [
+            {"uri": entry.uri, "reason": entry.reason} for entry in planned.listing.skipped
+        ],
+        "estimate": {"chunks": cost.chunks, "tokens": cost.tokens, "cost": cost.cost},
+    }
+
+
+def _print_plan(planned: Planned, cost: Estimate) -> None:
+    counts = planned.plan.counts()
+    click.echo(", ".join(f"{count} {action}" for action, count in counts.items()))
+    click.echo(
+        f"about {cost.chunks} chunks, {cost.tokens} tokens and a cost of {cost.cost:.2f} to embed"
+    )
+    told = [item for item in planned.plan.items if item.action is not Action.KEPT]
+    if told:
+        rows = [(item.action.value, item.uri, item.reason) for item in told[:SHOWN_ITEMS]]
+        print_table(("action", "document", "reason"), rows)
+    if len(told) > SHOWN_ITEMS:
+        click.echo(f"… and {len(told) - SHOWN_ITEMS} more; --json lists all")
+
+
+def _print_hits(hits: list[Hit], links: LinkOptions) -> None:
+    if not hits:
+        click.echo("nothing found")
+    for number, hit in enumerate(hits, start=1):
+        place = _place(hit)
+        click.echo(f"{number}. {visible(hit.uri)}{place}  (score {hit.score:.2f})")
+        url = link(links, hit.uri, hit.citation.page)
+        if url:
+            click.echo(f"   {url}")
+        lines = [line for line in hit.text.splitlines() if line.strip()]
+        for line in lines[:SHOWN_LINES]:
+            shown = visible(line)
+            click.echo(f"     {shown[:WIDTH]}{'…' if len(shown) > WIDTH else ''}")
+        if len(lines) > SHOWN_LINES:
+            click.echo("     …")
+
+
+def _place(hit: Hit) -> str:
+    cited = hit.citation
+    told = [
+        f"page {cited.page}" if cited.page is not None else "",
+        f"slide {cited.slide}" if cited.slide is not None else "",
+        f"sheet {cited.sheet}" if cited.sheet is not None else "",
+        f"rows {cited.row_start}-{cited.row_end - 1}"
+        if cited.row_start is not None and cited.row_end is not None
+        else "",
+        " › ".join(cited.section),
+    ]
+    return "".join(f", {visible(part)}" for part in told if part)
+
+
+def _status_object(status: CollectionStatus) -> dict[str, object]:
+    counts = status.counts
+    return {
+        "collection": status.name,
+        "channels": dict(status.channels),
+        "versions": status.versions,
+        "version": status.version,
+        "published_at_ms": status.published_at_ms,
+        "age_s": None if status.age_ms is None else status.age_ms / 1000,
+        "documents": None if counts is None else counts.documents,
+        "rejected": None if counts is None else counts.rejected,
+        "chunks": None if counts is None else counts.chunks_live,
+        "dead_chunks": None if counts is None else counts.chunks_dead,
+        "size_bytes": status.size_bytes,
+        "shards": status.shards,
+        "embedder": status.embedder,
+    }
+
+
+def _print_status(found: list[CollectionStatus]) -> None:
+    rows = []
+    for status in found:
+        counts = status.counts
+        rows.append(
+            (
+                status.name,
+                (status.version or "none")[:12],
+                "none" if status.age_ms is None else _age(status.age_ms),
+                "0" if counts is None else str(counts.documents),
+                "0" if counts is None else str(counts.rejected),
+                "0" if counts is None else str(counts.chunks_live),
+                f"{status.size_bytes / (1 << 20):.1f} MiB",
+                str(status.versions),
+                status.embedder,
+            )
+        )
+    head = ("collection", "version", "age", "documents", "rejected", "chunks", "size", "versions")
+    print_table((*head, "embedder"), rows)
+    for status in found:
+        for channel, version in sorted(status.channels.items()):
+            click.echo(f"{status.name}: {channel} is {version}")
+
+
+def _age(age_ms: int) -> str:
+    minutes = age_ms // 60_000
+    if minutes < 60:
+        return f"{minutes} min"
+    hours = minutes // 60
+    return f"{hours} h" if hours < 48 else f"{hours // 24} days"

@@ -1,0 +1,25 @@
+"""The command `nightpress serve`."""
+
+import click
+
+from flows.links import link_options
+from flows.settings import Settings
+from retriever.options import RetrieverOptions
+from retriever.server import serve
+
+
+def serve_store(settings: Settings) -> None:
+    """Serve a store until interrupted."""
+    options = RetrieverOptions(
+        store=settings.store,
+        host=settings.host,
+        port=settings.port,
+        poll_s=settings.poll_s,
+        exact_rows=settings.exact_rows,
+        links=link_options(settings),
+    )
+    click.echo(
+        f"serving {settings.store} on http://{settings.host}:{settings.port}; see /status",
+        err=True,
+    )
+    serve(options)
