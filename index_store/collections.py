@@ -54,7 +54,7 @@ def list_collections(storage: Storage) -> list[str]:
     Raises:
         TransientError: The store could not be listed.
     """
-    return [name for name in _top_folders(storage) if _is_collection(storage, name)]
+    return sorted(name for name in _top_folders(storage) if _is_collection(storage, name))
 
 
 def collection_status(storage: Storage, name: str, *, now_ms: int) -> CollectionStatus:

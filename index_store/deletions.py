@@ -34,7 +34,7 @@ def decode_deletions(data: bytes, rows: int, name: str) -> BitMap:
     """
     try:
         bitmap = BitMap.deserialize(data)
-    except ValueError as error:
+    except (ValueError, IndexError) as error:
         raise CorruptArtifactError(f"{name}: expected a roaring bitmap, found {error}") from error
     if len(bitmap) and bitmap.max() >= rows:
         raise CorruptArtifactError(f"{name}: expected rows below {rows}, found row {bitmap.max()}")
