@@ -54,6 +54,11 @@ def _print(report: RunReport, wall: float) -> None:
     )
     stages = ", ".join(f"{stage} {spent:.1f}" for stage, spent in report.seconds.items())
     click.echo(f"seconds: {stages}; {wall:.1f} in all, start of Prefect included")
+    if report.without_chunks:
+        click.echo(
+            f"{len(report.without_chunks)} documents are too short for a chunk: "
+            "see without_chunks in --json, and the setting min_chunk_chars"
+        )
     if report.rejections:
         click.echo("rejected:")
         rows = [

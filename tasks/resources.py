@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from index_store.storage.base import Storage
 from tasks.references import Span
 from tasks.stages.run_options import RunOptions
 from tasks.stages.workshop import Workshop
@@ -27,8 +28,16 @@ def workshop(options: RunOptions) -> Workshop:
 
 
 @contextmanager
-def resources(options: RunOptions) -> Iterator[None]:
-    """Close the workshop of a run at the end, whatever happened."""
+def resources(options: RunOptions, *, storage: Storage | None = None) -> Iterator[None]:
+    """Close the workshop of a run at the end, whatever happened.
+
+    Args:
+        options: What the run was told.
+        storage: The store when it is open already; None opens the one that `options` names.
+    """
+    if storage is not None:
+        with _lock:
+            _open[options.run] = Workshop(options, storage=storage)
     try:
         yield
     finally:

@@ -141,6 +141,8 @@ def summary_markdown(report: RunReport) -> str:
             for entry in report.findings
         ]
         parts.append(_table(("check", "result", "found"), rows))
+    if report.without_chunks:
+        parts.append(f"{len(report.without_chunks):,} documents are too short for a chunk.")
     if report.warnings:
         parts.append("\n".join(f"- {escape_markdown(warning)}" for warning in report.warnings))
     return "\n\n".join(parts) + "\n"

@@ -27,8 +27,9 @@ from tasks.stages.run_options import RunOptions
 class Workshop:
     """Opened resources of one run in one process; safe for threads."""
 
-    def __init__(self, options: RunOptions) -> None:
+    def __init__(self, options: RunOptions, *, storage: Storage | None = None) -> None:
         self._options = options
+        self.storage = open_storage(options.store) if storage is None else storage
         self._pool_lock = threading.Lock()
         self._embed_lock = threading.Lock()
         self._pool: ParsePool | None = None
@@ -38,11 +39,6 @@ class Workshop:
     def options(self) -> RunOptions:
         """What the run was told."""
         return self._options
-
-    @cached_property
-    def storage(self) -> Storage:
-        """The store."""
-        return open_storage(self._options.store)
 
     @property
     def pool(self) -> ParsePool:

@@ -12,6 +12,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from index_store.records import Reason
 from tasks.stages.parsing.builder import ElementBuilder, join_cells
+from tasks.stages.parsing.delimited import looks_like_header
 from tasks.stages.parsing.elements import ElementKind, ParsedDocument
 from tasks.stages.parsing.encoding import decode
 from tasks.stages.parsing.refusal import ParseRefused
@@ -35,7 +36,7 @@ _INLINE_TAGS = """
     rt ruby s samp small span strike strong sub sup time tt u var wbr
 """
 _INLINE = frozenset(_INLINE_TAGS.split())
-_LAYOUT = "table table, table h1, table h2, table h3, table h4"
+_STRUCTURE = "table, h1, h2, h3, h4"
 _MAIN = "main, [role=main]"
 _MAIN_SHARE = 0.25
 """Less text than this share of the page is not its main content."""
@@ -127,9 +128,9 @@ class _Walker:
             return False
         if tag == "br":
             self._pieces.append("\n")
-        elif tag == "table" and _is_data(node):
+        elif tag == "table" and _is_data(node, rows := _rows(node)):
             self.flush()
-            self._add_table(node)
+            self._add_table(rows)
             return False
         elif tag not in _INLINE:
             self.flush()
@@ -167,25 +168,30 @@ class _Walker:
             return True
         return not self._whole and attributes.get("role") in _BOILERPLATE_ROLES
 
-    def _add_table(self, table: LexborNode) -> None:
+    def _add_table(self, rows: list[list[LexborNode]]) -> None:
         header = ""
-        for position, row in enumerate(table.css("tr")):
-            cells = [node for node in row.iter() if node.tag in ("td", "th")]
+        for position, cells in enumerate(rows):
             texts = [_cell_text(cell) for cell in cells]
             self.builder.add_row(texts, header=header)
-            if position == 0 and len(cells) > 1 and all(cell.tag == "th" for cell in cells):
+            named = all(cell.tag == "th" for cell in cells) or looks_like_header(texts)
+            if position == 0 and len(rows) > 1 and len(cells) > 1 and named:
                 header = join_cells(texts)
 
 
-def _is_data(table: LexborNode) -> bool:
+def _rows(table: LexborNode) -> list[list[LexborNode]]:
+    """Return the cells of a table's own rows, not of tables inside."""
+    groups = [node for node in table.iter() if node.tag in ("thead", "tbody", "tfoot")]
+    rows = [row for group in (table, *groups) for row in group.iter() if row.tag == "tr"]
+    return [[cell for cell in row.iter() if cell.tag in ("td", "th")] for row in rows]
+
+
+def _is_data(table: LexborNode, rows: list[list[LexborNode]]) -> bool:
     """Tell a table of data from one that only lays out a page."""
-    if (table.attributes.get("role") or "") in ("presentation", "none"):
+    if table.attributes.get("role") in ("presentation", "none"):
         return False
-    if table.css_first(_LAYOUT) is not None:
+    if all(len(cells) < 2 for cells in rows):
         return False
-    return any(
-        sum(1 for node in row.iter() if node.tag in ("td", "th")) > 1 for row in table.css("tr")
-    )
+    return all(cell.css_first(_STRUCTURE) is None for cells in rows for cell in cells)
 
 
 def _tag(node: LexborNode | None) -> str:
