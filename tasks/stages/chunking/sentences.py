@@ -16,6 +16,7 @@ _END = re.compile(
     r"[.!?…]+(?:\s?»)?[\"»”’)\]]*\s+(?=[\"«“‘(\[–—-]*[^\Wa-zß-öø-ÿ_])"
     r"|[。！？｡]+[」』”’）】]*\s*"
 )
+_CLAUSE_END = re.compile(r"[;:,]\s+|[；，、：]|\n\s*")
 _WORD = re.compile(r"\S+")
 _SHORTENED = """
 al approx art arts av bd cf ch chap dept dr ed eds env est etc ex fig figs hon inc jr ltd me mm mme
@@ -50,6 +51,16 @@ def line_spans(text: str) -> list[Span]:
             spans.append((start, start + kept))
         start += len(line)
     return spans
+
+
+def clause_spans(text: str, span: Span, least: int) -> Iterator[Span]:
+    """Yield the clauses of a long sentence, each of at least `least` characters but the last."""
+    start, end = span
+    for match in _CLAUSE_END.finditer(text, start + least, end):
+        if match.end() - start >= least and match.end() < end:
+            yield _stripped(text, start, match.end())
+            start = match.end()
+    yield _stripped(text, start, end)
 
 
 def word_spans(text: str, span: Span) -> Iterator[Span]:

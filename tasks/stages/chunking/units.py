@@ -16,6 +16,7 @@ from tasks.stages.chunking.sentences import (
     Span,
     begins_run,
     character_spans,
+    clause_spans,
     line_spans,
     sentence_spans,
     word_spans,
@@ -24,6 +25,7 @@ from tasks.stages.parsing.elements import Element, ElementKind
 
 SHORT_CHARS = 160  # shorter elements stay whole
 SECTION_CHARS = 200  # a heading path is for people; longer headings are cut in it, not in the text
+CLAUSE_CHARS = 80  # a clause of a long sentence is cut off once it has this many
 _DEEPEST_HEADING = 6
 
 
@@ -162,15 +164,25 @@ class UnitMaker:
             yield span, Strength.SENTENCE
 
     def _fragments(self, text: str, span: Span) -> Iterator[tuple[int, int, int]]:
-        """Yield (start, end, tokens) of a span, whole when it is short enough."""
-        start, end = span
-        words = text[start:end].split()
-        counts = self._tokenizer.count(words)
-        if sum(counts) <= self._unit_tokens:
-            yield start, end, sum(counts)
+        """Yield (start, end, tokens) of a span: whole, or its clauses, or runs of their words."""
+        tokens = self.tokens(text[slice(*span)])
+        if tokens <= self._unit_tokens:
+            yield *span, tokens
             return
+        for clause in clause_spans(text, span, CLAUSE_CHARS):
+            words = text[slice(*clause)].split()
+            counts = self._tokenizer.count(words)
+            if sum(counts) <= self._unit_tokens:
+                yield *clause, sum(counts)
+            else:
+                yield from self._runs(text, clause, words, counts)
+
+    def _runs(
+        self, text: str, span: Span, words: Sequence[str], counts: Sequence[int]
+    ) -> Iterator[tuple[int, int, int]]:
+        """Yield (start, end, tokens) of runs of words, cut where a run may begin."""
+        start = last = span[0]
         total = 0
-        last = start
         for word, count, place in zip(words, counts, word_spans(text, span), strict=True):
             if total and (total + count > self._unit_tokens or begins_run(word)):
                 yield start, last, total
