@@ -7,7 +7,6 @@ Invariants: composition only; batches are the unit, a batch embeds while the nex
 come from our own records, never from Prefect's.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from prefect import flow
@@ -17,6 +16,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.progress import Progress
 from flows.run_settings import new_run_id, run_options
 from flows.settings import Settings
+from index_store.clock import system_clock_ms
 from index_store.errors import StoppedError
 from tasks.assemble import assemble_version
 from tasks.build import build_index
@@ -29,7 +29,7 @@ from tasks.references import (
     EmbeddedReference,
     PlanReference,
     ShardReference,
-    Span,
+    Timeline,
     Trail,
 )
 from tasks.report import report_unchanged, report_version, show_plan
@@ -43,24 +43,6 @@ from tasks.validate import validate_candidate
 
 # Two batches parse, one embeds and one waits for its turn: more threads would only hold memory.
 THREADS = 4
-
-
-@dataclass(slots=True)
-class Timeline:
-    """When each stage worked, for the report."""
-
-    spans: dict[str, Span] = field(default_factory=dict)
-
-    def add(self, stage: str, span: Span) -> None:
-        """Widen the span of a stage."""
-        known = self.spans.get(stage, span)
-        self.spans[stage] = Span(
-            start_s=min(known.start_s, span.start_s), end_s=max(known.end_s, span.end_s)
-        )
-
-    def seconds(self) -> dict[str, float]:
-        """Return the wall-clock seconds of each stage; stages may overlap."""
-        return {stage: span.end_s - span.start_s for stage, span in self.spans.items()}
 
 
 @flow(
@@ -84,7 +66,7 @@ def reindex(settings: Settings) -> RunReport:
         ConflictError: Another run published first.
     """
     options = run_options(settings, new_run_id())
-    progress, timeline = Progress(options), Timeline()
+    progress, timeline = Progress(options), Timeline(began_at_ms=system_clock_ms())
     with resources(options):
         progress.stage("scan")
         listing = scan_sources(options)
@@ -93,7 +75,7 @@ def reindex(settings: Settings) -> RunReport:
         timeline.add("plan", plan.span)
         progress.planned(plan)
         if plan.is_empty:
-            return report_unchanged(options, plan, timeline.seconds())
+            return report_unchanged(options, plan, timeline)
         show_plan(options, plan)
         batches, embedded = _parse_and_embed(options, plan, progress, timeline)
         shards = _build(options, batches, progress, timeline)
@@ -116,7 +98,7 @@ def reindex(settings: Settings) -> RunReport:
             validation=validation,
             published=published,
         )
-        report = report_version(options, plan, trail, timeline.seconds())
+        report = report_version(options, plan, trail, timeline)
     if not validation.passed:
         failed = [finding for finding in validation.findings if not finding.passed]
         told = "; ".join(f"{finding.check}: {finding.message}" for finding in failed)

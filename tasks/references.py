@@ -14,6 +14,30 @@ class Span:
     end_s: float
 
 
+@dataclass(slots=True, kw_only=True)
+class Timeline:
+    """When each stage of a run worked; grows while the run goes on.
+
+    Attributes:
+        began_at_ms: When the run began, milliseconds since the epoch.
+        spans: Span of each stage, by name.
+    """
+
+    began_at_ms: int
+    spans: dict[str, Span] = field(default_factory=dict)
+
+    def add(self, stage: str, span: Span) -> None:
+        """Widen the span of a stage."""
+        known = self.spans.get(stage, span)
+        self.spans[stage] = Span(
+            start_s=min(known.start_s, span.start_s), end_s=max(known.end_s, span.end_s)
+        )
+
+    def seconds(self) -> dict[str, float]:
+        """Return the wall-clock seconds of each stage; stages may overlap."""
+        return {stage: span.end_s - span.start_s for stage, span in self.spans.items()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingReference:
     """A stored listing.

@@ -2,7 +2,6 @@
 
 import logging
 import re
-from collections.abc import Mapping
 from typing import cast
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from prefect.artifacts import (
 
 from index_store.clock import system_clock_ms
 from tasks.policies import policy
-from tasks.references import PlanReference, Trail
+from tasks.references import PlanReference, Timeline, Trail
 from tasks.resources import workshop
 from tasks.stages.checkpoints import read_batch
 from tasks.stages.concluding import Work, conclude, store_report
@@ -32,13 +31,17 @@ logger = logging.getLogger("nightpress.report")
 
 
 @task(**policy("report", run_name="report-{options.collection}"))
-def report_unchanged(
-    options: RunOptions, plan: PlanReference, seconds: Mapping[str, float]
-) -> RunReport:
+def report_unchanged(options: RunOptions, plan: PlanReference, timeline: Timeline) -> RunReport:
     """Report a night on which nothing changed."""
     storage = workshop(options).storage
     stored = read_plan(storage, plan.key)
-    report = conclude(storage, options, stored, stored.base, Work(seconds=seconds))
+    report = conclude(
+        storage,
+        options,
+        stored,
+        stored.base,
+        Work(seconds=timeline.seconds(), began_at_ms=timeline.began_at_ms),
+    )
     _show(options, report)
     remove_run(storage, options.collection, options.run)
     return report
@@ -46,7 +49,7 @@ def report_unchanged(
 
 @task(**policy("report", run_name="report-{options.collection}"))
 def report_version(
-    options: RunOptions, plan: PlanReference, trail: Trail, seconds: Mapping[str, float]
+    options: RunOptions, plan: PlanReference, trail: Trail, timeline: Timeline
 ) -> RunReport:
     """Report a new version, keep the report beside it, and clear the run's checkpoints."""
     storage = workshop(options).storage
@@ -59,7 +62,8 @@ def report_version(
         embedded=trail.embedded,
         new_chunks=trail.candidate.new_chunks,
         findings=trail.validation.findings,
-        seconds=seconds,
+        seconds=timeline.seconds(),
+        began_at_ms=timeline.began_at_ms,
     )
     stored = read_plan(storage, plan.key)
     report = conclude(storage, options, stored, trail.published.version, work)

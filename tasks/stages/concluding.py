@@ -38,6 +38,7 @@ class Work:
         new_chunks: Chunks in new shards.
         findings: Results of the checks.
         seconds: Wall-clock seconds per stage.
+        began_at_ms: When the run began, milliseconds since the epoch.
     """
 
     outcomes: Sequence[DocumentOutcome] = ()
@@ -45,6 +46,7 @@ class Work:
     new_chunks: int = 0
     findings: tuple[Finding, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    began_at_ms: int = 0
 
 
 def conclude(
@@ -70,6 +72,7 @@ def conclude(
     rejections = tuple(_rejected(record) for record in records if record.rejection is not None)
     return RunReport(
         run=options.run,
+        began_at_ms=work.began_at_ms,
         collection=options.collection,
         version=version,
         parent=None if version is None else state.versions[version].parent,

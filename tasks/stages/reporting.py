@@ -50,6 +50,7 @@ class RunReport:
 
     Attributes:
         run: Id of the run.
+        began_at_ms: When its flow began, milliseconds since the epoch.
         collection: Name of the collection.
         version: Version that stands after the run, or None when there is none.
         parent: Version before it, or None.
@@ -67,6 +68,7 @@ class RunReport:
     """
 
     run: str
+    began_at_ms: int
     collection: str
     version: str | None
     parent: str | None
@@ -86,6 +88,7 @@ class RunReport:
         """Return the report as plain values for `--json` and for the store."""
         return {
             "run": self.run,
+            "began_at_ms": self.began_at_ms,
             "collection": self.collection,
             "version": self.version,
             "parent": self.parent,

@@ -5,6 +5,7 @@ Invariant: an element without visible text is not collected.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from tasks.stages.parsing.elements import Element, ElementKind, ParsedDocument
 from tasks.stages.parsing.normalisation import normalise, one_line
@@ -26,11 +27,12 @@ _NOWHERE = Place()
 
 
 def join_cells(cells: Iterable[str]) -> str:
-    """Return the text of a table row; empty when all cells are blank."""
+    """Return the text of a table row, blank cells side by side as one; empty when all are blank."""
     cleaned = [one_line(cell) for cell in cells]
-    while cleaned and not cleaned[-1]:
-        cleaned.pop()
-    return CELL_SEPARATOR.join(cleaned) if any(cleaned) else ""
+    kept = [text for before, text in pairwise(["", *cleaned]) if before or text]
+    while kept and not kept[-1]:
+        kept.pop()
+    return CELL_SEPARATOR.join(kept)
 
 
 class ElementBuilder:

@@ -13,6 +13,8 @@ from tasks.stages.parsing.encoding import decode
 _DELIMITERS = (",", ";", "\t", "|", ":")
 _SAMPLE_LINES = 60
 _RUNAWAY_CHARACTERS = 50_000
+_LONGEST_NAME = 120
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _NUMBER = re.compile(r"[-+(]?[\d\s.,:/%€$£'-]*\d[\d\s.,:/%€$£)'-]*")
 
 
@@ -46,17 +48,27 @@ def sniff_delimiter(lines: Sequence[str]) -> str:
     return best if scores[best] > (0.0, 0) else ","
 
 
-def add_table(
-    builder: ElementBuilder,
-    rows: Iterable[tuple[int, Sequence[str]]],
-) -> None:
-    """Add numbered rows, the first one as the header of the others when it looks like one."""
-    header = ""
+def add_table(builder: ElementBuilder, rows: Iterable[tuple[int, Sequence[str]]]) -> None:
+    """Add the rows of a sheet, each with the header row of the table that it stands in.
+
+    A header is looked for at the first row with more than one cell, and again after blank rows
+    when the number of cells changes there.
+
+    Args:
+        builder: Where the rows go.
+        rows: 1-based number and cells, in order.
+    """
     filled = [(number, cells) for number, cells in rows if any(cell.strip() for cell in cells)]
+    header, width, seeking = "", 0, True
     for position, (number, cells) in enumerate(filled):
+        count = sum(1 for cell in cells if cell.strip())
+        if position and number > filled[position - 1][0] + 1 and count != width:
+            header, seeking = "", True
         builder.add_row(cells, row=number, header=header)
-        if position == 0 and len(filled) > 1 and looks_like_header(cells):
-            header = join_cells(cells)
+        if seeking and count > 1:
+            seeking, width = False, count
+            followed = position + 1 < len(filled) and filled[position + 1][0] == number + 1
+            header = join_cells(cells) if followed and looks_like_header(cells) else ""
 
 
 def looks_like_header(cells: Sequence[str]) -> bool:
@@ -64,10 +76,11 @@ def looks_like_header(cells: Sequence[str]) -> bool:
     names = [cell.strip() for cell in cells if cell.strip()]
     if len(names) < 2 or len(names) * 2 < len(cells):
         return False
-    short = all(len(name) <= 120 for name in names)
+    short = all(len(name) <= _LONGEST_NAME for name in names)
     distinct = len(set(names)) >= 0.8 * len(names)
-    numbers = sum(1 for name in names if _NUMBER.fullmatch(name))
-    return short and distinct and numbers <= 0.2 * len(names)
+    numbers = [name for name in names if _NUMBER.fullmatch(name)]
+    years = all(_YEAR.fullmatch(number) for number in numbers)
+    return short and distinct and years and len(numbers) < len(names)
 
 
 def _evenness(sample: Sequence[str], delimiter: str) -> tuple[float, int]:

@@ -33,6 +33,9 @@ _FOREIGN = (
     (b"SQLite format 3\x00", "an SQLite database"),
     (b"{\\rtf", "an RTF document"),
 )
+_SPREADSHEET = b"urn:schemas-microsoft-com:office:spreadsheet"
+_PROLOGUE = re.compile(rb"\A(?:<\?xml[^>]{0,200}\?>\s*|<!--.{0,2000}?-->\s*)+", re.DOTALL)
+_HTML = re.compile(rb"<!doctype html|<html[\s>]|<table[\s>]", re.IGNORECASE)
 _OPEN_DOCUMENT = b"application/vnd.oasis.opendocument"
 _PARTS = (("word/", "docx"), ("xl/", "sheets"), ("ppt/", "pptx"))
 _STREAMS = (
@@ -107,7 +110,7 @@ def _detect_zip(path: Path) -> str:
 
 
 def _detect_markup(head: bytes) -> str:
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1024].lower()
-    if start.startswith((b"<!doctype html", b"<html")):
-        return "html"
-    return ""
+    if _SPREADSHEET in head:
+        return "xml-sheets"
+    start = _PROLOGUE.sub(b"", head.removeprefix(b"\xef\xbb\xbf").lstrip())
+    return "html" if _HTML.match(start) else ""

@@ -78,6 +78,13 @@ _PARSERS = (
         libraries=("python-calamine", "openpyxl"),
     ),
     ParserSpec(
+        name="xml-sheets",
+        revision=1,
+        extensions=(),
+        function=f"{_ROOM}.xml_sheets:parse_xml_sheets",
+        libraries=("lxml",),
+    ),
+    ParserSpec(
         name="html",
         revision=1,
         extensions=(".html",),
