@@ -71,18 +71,22 @@ def errors_become_exit_codes() -> Iterator[None]:
 
 
 def set_up_logging(level: str, *, quiet: bool) -> None:
-    """Send log lines to standard error: progress always unless quiet, the rest from a level on."""
+    """Send log lines to standard error: progress always unless quiet, the rest from a level on.
+
+    The loggers themselves let everything from "info" on through, so that a run shows its lines in
+    the Prefect UI whatever the terminal shows.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setLevel(level.upper())
+    handler.addFilter(lambda record: record.name != PROGRESS)
     root = logging.getLogger("nightpress")
     root.handlers = [handler]
-    root.setLevel(level.upper())
-    progress = logging.getLogger(PROGRESS)
+    root.setLevel(min(logging.INFO, handler.level))
     plain = logging.StreamHandler(sys.stderr)
     plain.setFormatter(logging.Formatter("%(message)s"))
-    progress.handlers = [plain]
-    progress.propagate = False
-    progress.setLevel(logging.WARNING if quiet else logging.INFO)
+    plain.setLevel(logging.WARNING if quiet else logging.INFO)
+    logging.getLogger(PROGRESS).handlers = [plain]
 
 
 def print_json(value: Mapping[str, object]) -> None:

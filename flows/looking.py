@@ -1,8 +1,11 @@
 """The commands that only look: plan, search, status, rejected. None of them writes."""
 
+import textwrap
+
 import click
 
 from flows.console import print_json, print_table, visible
+from flows.excerpts import excerpt
 from flows.links import link_options
 from flows.run_settings import available_cores, new_run_id, run_options
 from flows.settings import Settings
@@ -29,8 +32,8 @@ from tasks.stages.estimating import Estimate, estimate
 from tasks.stages.planning import Planned, list_sources, make_plan, read_base
 
 SHOWN_ITEMS = 50
-SHOWN_LINES = 6  # of a hit's text
-WIDTH = 100  # columns
+EXCERPT_CHARS = 300
+WIDTH = 96  # columns of an excerpt
 
 
 def plan_only(settings: Settings, *, as_json: bool) -> None:
@@ -78,7 +81,7 @@ def search_once(
             found = [hit_json(hit, links) for hit in hits]
             print_json({"version": snapshot.version, "hits": found})
         else:
-            _print_hits(hits, links)
+            _print_hits(hits, links, question)
 
 
 def show_status(settings: Settings, *, only: bool, as_json: bool) -> None:
@@ -160,7 +163,7 @@ def _print_plan(planned: Planned, cost: Estimate) -> None:
         click.echo(f"… and {len(told) - SHOWN_ITEMS} more; --json lists all")
 
 
-def _print_hits(hits: list[Hit], links: LinkOptions) -> None:
+def _print_hits(hits: list[Hit], links: LinkOptions, question: str) -> None:
     if not hits:
         click.echo("nothing found")
     for number, hit in enumerate(hits, start=1):
@@ -169,12 +172,9 @@ def _print_hits(hits: list[Hit], links: LinkOptions) -> None:
         url = link(links, hit.uri, hit.citation.page)
         if url:
             click.echo(f"   {url}")
-        lines = [line for line in hit.text.splitlines() if line.strip()]
-        for line in lines[:SHOWN_LINES]:
-            shown = visible(line)
-            click.echo(f"     {shown[:WIDTH]}{'…' if len(shown) > WIDTH else ''}")
-        if len(lines) > SHOWN_LINES:
-            click.echo("     …")
+        shown = visible(excerpt(hit.text, question, max_chars=EXCERPT_CHARS))
+        for line in textwrap.wrap(shown, WIDTH, initial_indent="   ", subsequent_indent="   "):
+            click.echo(line)
 
 
 def _place(hit: Hit) -> str:

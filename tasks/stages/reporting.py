@@ -120,23 +120,13 @@ class RunReport:
 def summary_markdown(report: RunReport) -> str:
     """Return the report as a page that is read in a minute."""
     headline = _headline(report)
+    seconds = {stage: f"{spent:.2f}" for stage, spent in report.seconds.items()}
     parts = [
         f"# {headline}",
-        _table(
-            ("documents", "count"),
-            [(name, f"{count:,}") for name, count in report.documents.items()],
-        ),
-        _table(
-            ("chunks", "count"), [(name, f"{count:,}") for name, count in report.chunks.items()]
-        ),
-        _table(
-            ("embedding", "count"),
-            [(name, f"{count:,}") for name, count in report.embedding.items()],
-        ),
-        _table(
-            ("stage", "seconds"),
-            [(stage, f"{spent:.2f}") for stage, spent in report.seconds.items()],
-        ),
+        _row("documents", {name: f"{count:,}" for name, count in report.documents.items()}),
+        _row("chunks", {name: f"{count:,}" for name, count in report.chunks.items()}),
+        _row("embedding", {name: f"{count:,}" for name, count in report.embedding.items()}),
+        _row("seconds", seconds),
     ]
     if report.findings:
         rows = [
@@ -194,6 +184,10 @@ def _headline(report: RunReport) -> str:
         return f"{report.collection}: nothing changed, {version} stays"
     state = "in production" if report.promoted else "a candidate, production is as it was"
     return f"{report.collection}: {version} published, {state}"
+
+
+def _row(title: str, cells: Mapping[str, str]) -> str:
+    return _table((title, *cells), [("", *cells.values())])
 
 
 def _rest(count: int) -> list[str]:
