@@ -86,7 +86,8 @@ def test_a_search_is_served_without_the_pipeline(
         wait_until_ready(url, process)
         answer = httpx.post(f"{url}/v1/search", json={"query": SENTENCE, "k": 1}).json()
     finally:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
         process.wait()
+    assert process.returncode == 0
     assert answer["hits"][0]["uri"].endswith("train.txt")
     assert answer["hits"][0]["text"] == SENTENCE

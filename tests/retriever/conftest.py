@@ -1,17 +1,17 @@
 """A store to publish into, and the service on a port of this machine."""
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
 from retriever.options import RetrieverOptions
-from retriever.server import build_server
+from retriever.server import build_server, listen
 from tests.retriever.publishing import Publisher
 
 DEADLINE_S = 120  # patience with a busy machine, not an expectation
@@ -46,11 +46,7 @@ def serve() -> Serve:
     @contextmanager
     def running(options: RetrieverOptions) -> Iterator[httpx.Client]:
         server = build_server(options)
-        # Named as TCP, or asyncio would leave it waiting 40 ms for acknowledgements.
-        tcp = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        with socket.socket(*tcp) as listening:
-            listening.bind(("127.0.0.1", 0))
-            listening.listen()
+        with listen(replace(options, port=0)) as listening:
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
             thread.start()
             url = f"http://127.0.0.1:{listening.getsockname()[1]}"
