@@ -47,7 +47,7 @@ class LexicalVectors:
 
     def vector(self, text: str) -> npt.NDArray[np.float64]:
         """Return float64, shape (dimension,), L2-normalised, or zero when no word has weight."""
-        if _DENSE_RUN.search(text):
+        if not text.isascii() and _DENSE_RUN.search(text):
             text = _DENSE_RUN.sub(_pairs, text)
         counts = Counter(map(self._codes.__getitem__, _WORD.findall(text)))
         codes = np.fromiter(counts.keys(), np.int64, len(counts))

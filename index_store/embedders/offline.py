@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +37,7 @@ COMMON_RARITY = 7.0  # "avec", "after": words up to here weigh next to nothing
 RARE_RARITY = 12.0  # "contrat" is 11, "rupture" 13: words from here on weigh in full
 LEAST_WEIGHT = 0.02
 SCHEME = f"{LEXICAL_REVISION}-{COMMON_RARITY:g}-{RARE_RARITY:g}-{LEXICAL_WEIGHT:g}"
-MAX_INPUT_TOKENS = 2048
+MAX_INPUT_TOKENS = 2048  # no hard limit; beyond 512 it finds less and less, as measured
 MAX_BATCH = 256
 
 
@@ -55,6 +56,7 @@ class OfflineEmbedder:
         self._threads = max(1, threads)
         self._lexical = LexicalVectors(LEXICAL_DIMENSION, self._weight)
         self._pool: ThreadPoolExecutor | None = None
+        self._lock = Lock()
 
     @cached_property
     def spec(self) -> EmbedderSpec:
@@ -80,20 +82,26 @@ class OfflineEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return float32, shape (len(texts), 1024), rows L2-normalised."""
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="offline-embedder")
-        _ = self._session, self._sentencepiece  # opened once, before threads race for them
         rows = np.empty((len(texts), DENSE_DIMENSION + LEXICAL_DIMENSION), np.float32)
-        for row, vector in enumerate(self._pool.map(self._vector, texts)):
+        for row, vector in enumerate(self._opened().map(self._vector, texts)):
             rows[row] = vector
         return rows
 
     def close(self) -> None:
         """Release the threads and the weights; calling it twice is harmless."""
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
-        self.__dict__.pop("_session", None)
+        with self._lock:
+            if self._pool is not None:
+                self._pool.shutdown()
+                self._pool = None
+            self.__dict__.pop("_session", None)
+
+    def _opened(self) -> ThreadPoolExecutor:
+        """Return the threads; what they share is opened before they race for it."""
+        with self._lock:
+            if self._pool is None:
+                _ = self._session, self._sentencepiece
+                self._pool = ThreadPoolExecutor(self._threads, "offline-embedder")
+            return self._pool
 
     @cached_property
     def _session(self) -> "InferenceSession":

@@ -1,6 +1,7 @@
 import hashlib
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,14 @@ def test_works_again_after_it_was_closed(embedder: OfflineEmbedder):
     before = embedder.embed(TEXTS)
     embedder.close()
     assert (embedder.embed(TEXTS) == before).all()
+
+
+def test_threads_that_share_an_unopened_embedder_get_the_same_vectors():
+    embedder = OfflineEmbedder(threads=2)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: embedder.embed(TEXTS).tobytes(), range(8)))
+    embedder.close()
+    assert len(set(answers)) == 1
 
 
 def test_identity_names_weights_and_scheme(embedder: OfflineEmbedder):

@@ -2,7 +2,12 @@ from itertools import pairwise
 
 import pytest
 
-from tasks.stages.chunking.sentences import character_spans, line_spans, sentence_spans
+from tasks.stages.chunking.sentences import (
+    character_spans,
+    clause_spans,
+    line_spans,
+    sentence_spans,
+)
 
 
 def parts(text: str) -> list[str]:
@@ -35,6 +40,21 @@ def test_sentences_end_where_a_reader_would_say(text: str, expected: list[str] |
 def test_lines_keep_indentation_and_leave_out_blank_ones():
     text = "a\n\n    b  \r\n\tc"
     assert [text[start:end] for start, end in line_spans(text)] == ["a", "    b", "\tc"]
+
+
+def test_long_sentence_is_cut_after_its_signs_but_not_too_often():
+    text = "the first, short; clause of the law; and a longer second one, with more; the rest"
+    parts = [text[start:end] for start, end in clause_spans(text, (0, len(text)), 20)]
+    assert parts == [
+        "the first, short; clause of the law;",
+        "and a longer second one,",
+        "with more; the rest",
+    ]
+
+
+def test_clauses_stay_inside_their_sentence():
+    text = "Before. inside, here; done. After, all; that."
+    assert list(clause_spans(text, (8, 27), 1)) == [(8, 15), (16, 21), (22, 27)]
 
 
 def test_characters_are_cut_without_parting_marks_from_their_letters():
