@@ -79,6 +79,7 @@ class CommitLog:
 
         Raises:
             ConflictError: Another record came first, or the change does not follow from `state`.
+            UsageError: The change holds a value that no reader would accept.
             TransientError: Nothing was written.
             UnknownOutcomeError: The record may have been written; run again to find out.
         """
@@ -114,7 +115,7 @@ class CommitLog:
     def _create(self, record: LogRecord) -> None:
         """Create the record's file, and after a lost reply find out who did."""
         key = log_key(self._collection, record.seq)
-        data = encode_record(record)
+        data = encode_record(record, key)
         for _ in range(SETTLE_ATTEMPTS):
             try:
                 self._storage.create(key, data)

@@ -164,24 +164,22 @@ def resolve_version(
     return found[0]
 
 
-def encode_record(record: LogRecord) -> bytes:
-    """Return the bytes of a log record, which bear their own hash."""
-    change = record.change
-    body: dict[str, object] = {
-        "format_version": LOG_FORMAT_VERSION,
-        "seq": record.seq,
-        "id": record.id,
-        "at_ms": record.at_ms,
-        "kind": change.kind.value,
-        "version": change.version,
-        "channel": change.channel,
-        "expected": change.expected,
-        "run": change.run,
-        "reason": change.reason,
-        "manifest": None if change.manifest is None else artifact_object(change.manifest),
-        "parent": change.parent,
-    }
-    return _dump({"record": body, "sha256": _body_hash(body)})
+def encode_record(record: LogRecord, key: str) -> bytes:
+    """Return the bytes of a log record, which bear their own hash.
+
+    Args:
+        record: The record.
+        key: Its key, for messages.
+
+    Raises:
+        UsageError: No reader would accept it; a bad record would spoil the log for ever.
+    """
+    try:
+        data = _dump(_record_object(record))
+        parse_record(data, key, record.seq)
+    except (orjson.JSONEncodeError, CorruptArtifactError) as error:
+        raise UsageError(str(error)) from error
+    return data
 
 
 def parse_record(data: bytes, key: str, seq: int) -> LogRecord:
@@ -238,6 +236,25 @@ def parse_artifact(fields: Fields) -> Artifact:
         size_bytes=fields.whole("size_bytes"),
         sha256=fields.text("sha256", pattern=HEX_64),
     )
+
+
+def _record_object(record: LogRecord) -> dict[str, object]:
+    change = record.change
+    body: dict[str, object] = {
+        "format_version": LOG_FORMAT_VERSION,
+        "seq": record.seq,
+        "id": record.id,
+        "at_ms": record.at_ms,
+        "kind": change.kind.value,
+        "version": change.version,
+        "channel": change.channel,
+        "expected": change.expected,
+        "run": change.run,
+        "reason": change.reason,
+        "manifest": None if change.manifest is None else artifact_object(change.manifest),
+        "parent": change.parent,
+    }
+    return {"record": body, "sha256": _body_hash(body)}
 
 
 def _published(record: LogRecord, versions: Mapping[str, PublishedVersion]) -> PublishedVersion:

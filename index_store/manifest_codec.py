@@ -7,7 +7,7 @@ lists all problems at once.
 import orjson
 
 from index_store.embedder import EmbedderSpec
-from index_store.errors import UsageError
+from index_store.errors import CorruptArtifactError, UsageError
 from index_store.fields import HEX_64, Fields, parse_object, raise_problems
 from index_store.layout import COLLECTION_NAME
 from index_store.log_records import artifact_object, parse_artifact
@@ -26,18 +26,22 @@ def to_bytes(manifest: Manifest) -> bytes:
     """Return the canonical bytes of a manifest.
 
     Raises:
-        UsageError: It contradicts itself, or holds a value that JSON has not.
+        UsageError: It contradicts itself, or would not come back as it is.
     """
-    problems = consistency_problems(manifest)
-    if problems:
-        raise UsageError(f"manifest of {manifest.collection}: {'; '.join(problems)}")
+    what = f"manifest of {manifest.collection}"
     try:
-        return orjson.dumps(
+        data = orjson.dumps(
             _manifest_object(manifest),
             option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
         )
+        parsed = parse_manifest(data)
     except orjson.JSONEncodeError as error:
-        raise UsageError(f"manifest of {manifest.collection}: {error}") from error
+        raise UsageError(f"{what}: {error}") from error
+    except CorruptArtifactError as error:
+        raise UsageError(str(error)) from error
+    if parsed != manifest:
+        raise UsageError(f"{what}: a value does not survive being written, such as a NaN")
+    return data
 
 
 def parse_manifest(data: bytes) -> Manifest:

@@ -26,7 +26,6 @@ from index_store.manifest import HnswSettings, ShardEntry
 from index_store.shard_options import ShardOptions
 
 NORM_TOLERANCE = 5e-3  # vectors were rounded to float16 after they were normalised
-CANARY_ROWS = 3
 CANARY_HITS = 10
 
 Scores = npt.NDArray[np.float32]

@@ -130,6 +130,14 @@ def test_a_text_that_is_no_unicode_is_refused(tmp_path: Path):
         writer.close()
 
 
+def test_a_table_may_be_closed_twice(tmp_path: Path):
+    writer = ChunkTableWriter(tmp_path / "x.arrow")
+    writer.add(CHUNKS[:3])
+    writer.close()
+    writer.close()
+    assert ChunkTable.open(tmp_path / "x.arrow", rows=3).read(0, 3) == CHUNKS[:3]
+
+
 def test_a_failed_build_leaves_no_finished_table(tmp_path: Path):
     def fail() -> None:
         with ChunkTableWriter(tmp_path / "x.arrow") as writer:

@@ -108,3 +108,17 @@ def test_a_clock_that_is_behind_gives_age_zero(storage: Storage, tmp_path: Path)
 def test_an_unknown_collection_is_named(storage: Storage):
     with pytest.raises(NotFoundError, match="collection 'docs' does not exist"):
         collection_status(storage, "docs", now_ms=0)
+
+
+class Overtaken(MemoryStorage):
+    """Somebody else makes the collection just before this process does."""
+
+    def create(self, key: str, data: bytes) -> None:
+        super().create(key, data)
+        super().create(key, data)
+
+
+def test_a_collection_that_another_run_makes_first_is_used():
+    storage = Overtaken("overtaken")
+    ensure_format(storage, "docs")
+    check_format(storage, "docs")

@@ -1,6 +1,7 @@
 """Deletion vectors and relocations: equal sets are equal bytes, damage is refused."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,3 +107,9 @@ def test_relocations_follow_from_the_catalog():
 def test_what_are_no_relocations_is_refused():
     with pytest.raises(CorruptArtifactError, match="x: expected relocations, found"):
         decode_relocations(b"nothing of the kind", "x")
+    table = pa.table({"uri": ["a"]})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(CorruptArtifactError, match="columns of nightpress.relocations.v1"):
+        decode_relocations(sink.getvalue().to_pybytes(), "x")

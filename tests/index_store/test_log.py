@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
-from index_store.artifacts import Artifact
+from index_store.artifacts import Artifact, sha256_hex
 from index_store.errors import (
     ConflictError,
     CorruptArtifactError,
@@ -17,7 +19,15 @@ from index_store.errors import (
 )
 from index_store.layout import log_key
 from index_store.log import CommitLog
-from index_store.log_records import CANDIDATE, LogChange, LogState, RecordKind, resolve_version
+from index_store.log_records import (
+    CANDIDATE,
+    LogChange,
+    LogRecord,
+    LogState,
+    RecordKind,
+    encode_record,
+    resolve_version,
+)
 from index_store.storage.base import Storage
 from index_store.storage.faulty import FaultMode, FaultyStorage
 from index_store.storage.folder import FolderStorage
@@ -321,6 +331,58 @@ def test_other_files_in_the_log_folder_are_left_alone(storage: Storage):
     state = three_records(storage)
     storage.put("docs/log/checkpoint-3.json", b"later")
     storage.put("docs/log/0000000000009.json", b"thirteen digits")
+    assert commit_log(storage).read() == state
+
+
+def forged(**changes: object) -> bytes:
+    """A record with the right hash that says something wrong."""
+    change = publication(2, LogState(channels={CANDIDATE: version(1)}))
+    record = LogRecord(seq=2, id="forged", at_ms=1_800_000_000_000, change=change)
+    body = orjson.loads(encode_record(record, "key"))["record"] | changes
+    digest = sha256_hex(orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
+    return orjson.dumps({"record": body, "sha256": digest})
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "message"),
+    [
+        ({"format_version": 2}, UsageError, "was written by a newer nightpress; upgrade"),
+        ({"kind": "rollback"}, UsageError, "unknown kind 'rollback'; upgrade this nightpress"),
+        ({"kind": "promote"}, CorruptArtifactError, "manifest: belongs to published versions"),
+        ({"manifest": None}, CorruptArtifactError, "manifest: belongs to published versions"),
+        ({"version": "x", "channel": "Z"}, CorruptArtifactError, "version: expected.*; channel: "),
+        ({"at_ms": 5}, CorruptArtifactError, "log of docs: log record 2 does not follow record 1"),
+        ({"expected": None}, CorruptArtifactError, "log of docs: channel candidate: expected noth"),
+    ],
+)
+def test_a_record_that_breaks_a_rule_is_never_served(
+    storage: Storage, changes: dict[str, object], kind: type[Exception], message: str
+):
+    log = commit_log(storage)
+    log.append(log.read(), publication(1, LogState()))
+    storage.put(log_key(COLLECTION, 2), forged())
+    assert commit_log(storage).read().seq == 2
+    storage.put(log_key(COLLECTION, 2), forged(**changes))
+    with pytest.raises(kind, match=message):
+        commit_log(storage).read()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"channel": "Production"}, "channel: expected"),
+        ({"channel": "../x"}, "channel: expected"),
+        ({"reason": "\ud800"}, "surrogates"),
+        ({"run": 7}, "run: expected a string, found 7"),
+    ],
+)
+def test_a_record_that_no_reader_would_accept_is_not_written(
+    storage: Storage, changes: dict[str, object], message: str
+):
+    log = commit_log(storage)
+    state = log.append(log.read(), publication(1, LogState()))
+    with pytest.raises(UsageError, match=message):
+        log.append(state, replace(promotion(1, None), **changes))
     assert commit_log(storage).read() == state
 
 

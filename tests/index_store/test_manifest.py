@@ -59,6 +59,7 @@ def test_all_problems_are_listed_at_once(manifest: Manifest):
     value["created_at_ms"] = -1
     value["counts"] = []
     value["run"] = None
+    value["cost"] = []
     value["quality"] = {"recall": [1]}
     value["shards"][0]["rows"] = True
     value["shards"][0]["index"]["sha256"] = "short"
@@ -70,6 +71,7 @@ def test_all_problems_are_listed_at_once(manifest: Manifest):
         "collection: expected",
         "created_at_ms: expected an integer of at least 0, found -1",
         "counts: expected an object, found []",
+        "cost: expected an object, found []",
         "counts.tokens: expected an integer",
         "run: expected a string, found nothing",
         "quality: recall must be a string or a number",
@@ -79,6 +81,14 @@ def test_all_problems_are_listed_at_once(manifest: Manifest):
         "catalog: expected a list, found nothing",
     ):
         assert problem in str(caught.value)
+
+
+def test_a_number_without_bounds_is_refused(manifest: Manifest):
+    data = to_bytes(manifest).replace(
+        b'"price_per_million_tokens": 0.0', b'"price_per_million_tokens": 1e999'
+    )
+    with pytest.raises(CorruptArtifactError, match="manifest"):
+        parse_manifest(data)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[1]", b'"text"', b"\xff", b"null"])
@@ -131,3 +141,20 @@ def test_many_problems_are_cut_off(manifest: Manifest):
     document["catalog"] = [{} for _ in range(50)]
     with pytest.raises(CorruptArtifactError, match="and 180 more"):
         parse_manifest(orjson.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"quality": {"recall": float("nan")}}, "does not survive being written, such as a NaN"),
+        ({"quality": {"recall": {"nested": 1}}}, "recall must be a string or a number"),
+        ({"quality": {"recall": object()}}, "manifest of docs: Type is not JSON serializable"),
+        ({"run": "\ud800"}, "surrogates"),
+        ({"created_at_ms": -1}, "created_at_ms: expected an integer of at least 0"),
+    ],
+)
+def test_a_manifest_that_no_reader_would_accept_is_not_written(
+    manifest: Manifest, change: dict[str, object], message: str
+):
+    with pytest.raises(UsageError, match=message):
+        to_bytes(replace(manifest, **change))

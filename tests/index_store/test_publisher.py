@@ -176,6 +176,31 @@ def test_an_append_that_is_overtaken_by_another_publish_loses(tmp_path: Path):
     assert commit_log(inner).read().seq == 2
 
 
+class AlwaysOvertaken(FaultyStorage):
+    """Somebody else moves another channel before each of our log records."""
+
+    def __init__(self, inner: Storage, versions: list[str]) -> None:
+        super().__init__(inner)
+        self.versions = versions
+        self.turn = 0
+
+    def create(self, key: str, data: bytes) -> None:
+        self.turn += 1
+        version = self.versions[self.turn % 2]
+        promote(CommitLog(self._inner, COLLECTION), version, channel="other")
+        super().create(key, data)
+
+
+def test_an_append_that_is_always_overtaken_gives_up(tmp_path: Path):
+    inner = MemoryStorage("always")
+    first = publish_documents(inner, OLD, tmp_path)
+    second = publish_documents(inner, NEW, tmp_path, run="two")
+    storage = AlwaysOvertaken(inner, [first.version, second.version])
+    with pytest.raises(ConflictError, match="10 other records came first"):
+        promote(CommitLog(storage, COLLECTION), first.version)
+    assert "production" not in commit_log(inner).read().channels
+
+
 def test_promote_refuses_a_channel_that_moved(tmp_path: Path):
     storage = MemoryStorage("moved")
     one = publish_documents(storage, OLD, tmp_path)

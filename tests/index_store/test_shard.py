@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pyroaring import BitMap
 
+from index_store import shard as shard_module
 from index_store.artifacts import measure
 from index_store.embedder import Vectors
 from index_store.errors import CorruptArtifactError, TransientError, UsageError
@@ -241,6 +242,24 @@ def test_k_below_one_is_refused(shard: ShardFile):
 def test_an_empty_shard_is_refused(tmp_path: Path):
     with pytest.raises(UsageError, match="at least one row"):
         ShardBuilder(OPTIONS, DIMENSION).finish(tmp_path / "index.faiss")
+
+
+@pytest.mark.parametrize("dimension", [0, 65_537])
+def test_a_dimension_out_of_bounds_is_refused(dimension: int):
+    with pytest.raises(UsageError, match=r"dimension must be in \[1, 65536\]"):
+        ShardBuilder(OPTIONS, dimension)
+
+
+def test_a_file_that_answers_differently_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    builder = ShardBuilder(OPTIONS, DIMENSION)
+    builder.add(VECTORS)
+    wrong = ShardBuilder(OPTIONS, DIMENSION)
+    wrong.add(VECTORS[::-1])
+    monkeypatch.setattr(shard_module, "_read_checked", lambda *_, **__: wrong._index)
+    with pytest.raises(CorruptArtifactError, match="does not answer as the index that was written"):
+        builder.finish(tmp_path / "index.faiss")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from index_store.artifacts import sha256_hex, store_artifact
 from index_store.collections import load_manifest
-from index_store.errors import CorruptArtifactError, NotFoundError, UsageError
+from index_store.errors import CorruptArtifactError, NotFoundError, TransientError, UsageError
 from index_store.layout import relocations_key
 from index_store.log import CommitLog
 from index_store.publisher import Published, promote, publish
@@ -60,6 +60,7 @@ def test_a_text_finds_itself_with_its_citation(storage: Storage, tmp_path: Path,
     with Snapshot.open(storage, COLLECTION, options=options) as snapshot:
         assert snapshot.version == done.version
         assert snapshot.rows == 120
+        assert snapshot.published_at_ms == done.state.versions[done.version].published_at_ms
         assert snapshot.manifest.counts.documents == 30
         hit = snapshot.search(vector("text 7 part 2"), 3)[0]
     assert (hit.uri, hit.text, hit.citation.page) == ("folder1/doc7.txt", "text 7 part 2", 1)
@@ -301,6 +302,26 @@ def test_swapped_files_are_noticed(storage: Storage, tmp_path: Path):
                 Snapshot.open(storage, COLLECTION, version=version)
         storage.put(own, first)
         storage.put(other, second)
+
+
+def test_a_deletion_vector_with_another_number_of_rows_is_refused(tmp_path: Path):
+    storage = MemoryStorage("dead")
+    manifest = build_manifest(storage, DOCUMENTS, tmp_path, dead=[1, 2, 3])
+    shard = replace(manifest.shards[0], dead=2)
+    counts = replace(manifest.counts, chunks_live=118, chunks_dead=2)
+    log = commit_log(storage)
+    publish(storage, log, replace(manifest, shards=(shard,), counts=counts), log.read())
+    with pytest.raises(CorruptArtifactError, match=r"\.roaring: dead rows expected 2, found 3"):
+        Snapshot.open(storage, COLLECTION, channel="candidate")
+
+
+def test_a_copy_that_cannot_be_written_is_a_transient_error(tmp_path: Path):
+    storage = MemoryStorage("copy")
+    published(storage, tmp_path)
+    (tmp_path / "file").write_bytes(b"x")
+    options = SnapshotOptions(cache=tmp_path / "file")
+    with pytest.raises(TransientError, match=r"copy of docs/shards/.*index\.faiss: "):
+        Snapshot.open(storage, COLLECTION, options=options)
 
 
 def test_without_verification_sizes_are_still_compared(tmp_path: Path):

@@ -182,6 +182,16 @@ def test_a_listing_that_fails_is_never_an_empty_one(
         list(storage.list("a/"))
 
 
+def test_a_file_that_vanishes_while_listing_is_left_out(tmp_path: Path):
+    storage = FolderStorage(tmp_path)
+    for name in ("a", "b", "c"):
+        storage.put(name, b"x")
+    listing = storage.list("")
+    assert next(listing).key == "a"
+    storage.delete("b")
+    assert [entry.key for entry in listing] == ["c"]
+
+
 def test_a_delete_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     storage = FolderStorage(tmp_path)
     storage.put("a", b"x")
