@@ -66,10 +66,13 @@ def parse_xml(data: bytes, part: str) -> etree._Element:
     """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
     try:
-        return etree.fromstring(data, parser)
+        root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
         reason = Reason.TOO_LARGE if "depth" in str(error).lower() else Reason.CORRUPT
         raise ParseRefused(reason, f"part {posixpath.basename(part)}: {describe(error)}") from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise ParseRefused(Reason.CORRUPT, "a document type declaration, which Office never writes")
+    return root
 
 
 def relations(archive: zipfile.ZipFile, part: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ Invariants: no reader is given a workbook whose cells would not fit into memory;
 sheet and number.
 """
 
+import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -79,7 +80,7 @@ def _build(sheets: Iterable[Sheet]) -> ParsedDocument:
 
 def _dense(path: Path) -> Iterator[Sheet]:
     try:
-        workbook = CalamineWorkbook.from_path(path)
+        workbook = _open(path)
     except PasswordError as error:
         raise ParseRefused(
             Reason.ENCRYPTED, "a password is needed to open this workbook"
@@ -97,6 +98,14 @@ def _dense(path: Path) -> Iterator[Sheet]:
             except CalamineError as error:
                 raise _refusal(error) from error
         yield Sheet(name=metadata.name, visible=visible, rows=rows)
+
+
+def _open(path: Path) -> CalamineWorkbook:
+    """Open a workbook under a name that says what it is; calamine believes the extension."""
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / ("workbook.xlsx" if zipfile.is_zipfile(path) else "workbook.xls")
+        link.symlink_to(path.absolute())
+        return CalamineWorkbook.from_path(link)
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[tuple[int, list[str]]]:
