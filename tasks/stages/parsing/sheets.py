@@ -44,7 +44,7 @@ def parse_sheets(path: Path) -> ParsedDocument:
     Raises:
         ParseRefused: It is damaged, encrypted, too large or no workbook.
     """
-    if not zipfile.is_zipfile(path):
+    if not _is_package(path):
         return _build(_dense(path))
     with open_package(path) as archive:
         area = widest_area(archive)
@@ -100,10 +100,16 @@ def _dense(path: Path) -> Iterator[Sheet]:
         yield Sheet(name=metadata.name, visible=visible, rows=rows)
 
 
+def _is_package(path: Path) -> bool:
+    # Not zipfile.is_zipfile, which finds the archives that old workbooks hold inside.
+    with path.open("rb") as stream:
+        return stream.read(2) == b"PK"
+
+
 def _open(path: Path) -> CalamineWorkbook:
     """Open a workbook under a name that says what it is; calamine believes the extension."""
     with tempfile.TemporaryDirectory() as folder:
-        link = Path(folder) / ("workbook.xlsx" if zipfile.is_zipfile(path) else "workbook.xls")
+        link = Path(folder) / ("workbook.xlsx" if _is_package(path) else "workbook.xls")
         link.symlink_to(path.absolute())
         return CalamineWorkbook.from_path(link)
 
