@@ -78,7 +78,7 @@ def reindex(settings: Settings) -> RunReport:
             return report_unchanged(options, plan, timeline)
         show_plan(options, plan)
         batches, embedded = _parse_and_embed(options, plan, progress, timeline)
-        shards = _build(options, batches, progress, timeline)
+        shards = _build(options, plan, batches, progress, timeline)
         counts = total([reference.counts for reference in embedded])
         progress.stage("assemble")
         candidate = assemble_version(options, plan, batches, shards, counts)
@@ -130,12 +130,16 @@ def _parse_and_embed(
 
 
 def _build(
-    options: RunOptions, batches: list[BatchReference], progress: Progress, timeline: Timeline
+    options: RunOptions,
+    plan: PlanReference,
+    batches: list[BatchReference],
+    progress: Progress,
+    timeline: Timeline,
 ) -> list[ShardReference]:
     sizes = [BatchSize(key=batch.key, rows=batch.chunks) for batch in batches]
     shards: list[ShardReference] = []
     for shard in plan_shards(sizes, max_rows=options.build.max_shard_rows):
         progress.stage(f"build shard {shard.number + 1}, {shard.rows} chunks")
-        shards.append(build_index(options, shard))
+        shards.append(build_index(options, plan, shard))
         timeline.add("build", shards[-1].span)
     return shards

@@ -11,6 +11,7 @@ referred to that was not read back.
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import orjson
@@ -90,12 +91,16 @@ class Site:
     checkpoint_rows: int
 
 
-def build_shard(plan: ShardPlan, site: Site) -> BuiltShard:
+def build_shard(
+    plan: ShardPlan, site: Site, *, relocated: frozenset[str] = frozenset()
+) -> BuiltShard:
     """Build a shard, or take over a finished one with the same id.
 
     Args:
         plan: Which batches it holds.
         site: Where and with what.
+        relocated: Ids of shards with rows that go by another name in the version before; a new
+            shard with the same chunks under their old names gets another id.
 
     Returns:
         The finished shard.
@@ -105,7 +110,7 @@ def build_shard(plan: ShardPlan, site: Site) -> BuiltShard:
         TransientError: The store is out of reach or full.
     """
     batches = [read_batch(site.storage, key) for key in plan.batches]
-    name = shard_id(site.embedder.id, site.options, _chunk_ids(site.storage, batches))
+    name = _name(batches, site, relocated)
     entry = _finished(site, name, verify=True) or _build(name, plan.rows, batches, site)
     return BuiltShard(entry=entry, placements=_placements(name, batches))
 
@@ -138,6 +143,16 @@ def read_built(site: Site, key: str) -> BuiltShard:
         for uri, start, end in body["documents"]
     )
     return BuiltShard(entry=entry, placements=placements)
+
+
+def _name(batches: Sequence[ParsedBatch], site: Site, relocated: frozenset[str]) -> str:
+    extra: list[bytes] = []
+    while True:
+        chunk_ids = chain(_chunk_ids(site.storage, batches), extra)
+        name = shard_id(site.embedder.id, site.options, chunk_ids)
+        if name not in relocated:
+            return name
+        extra.append(bytes.fromhex(name))
 
 
 def _placements(shard: str, batches: Sequence[ParsedBatch]) -> tuple[Placement, ...]:

@@ -30,6 +30,8 @@ class StoredPlan:
         channels: Where the channels pointed when it was planned.
         kept: Documents that are kept as they are.
         skipped: Entries of the sources that are no documents.
+        relocated: Shards of the base with rows that go by another name; empty when it is left
+            behind.
     """
 
     plan: Plan
@@ -37,6 +39,7 @@ class StoredPlan:
     channels: dict[str, str]
     kept: int
     skipped: tuple[Skipped, ...]
+    relocated: frozenset[str] = frozenset()
 
 
 def write_listing(storage: Storage, collection: str, run: str, listing: Listing) -> str:
@@ -85,6 +88,7 @@ def write_plan(storage: Storage, collection: str, run: str, planned: Planned) ->
         "channels": dict(planned.base.state.channels),
         "kept": planned.plan.counts()[Action.KEPT.value],
         "skipped": [[entry.uri, entry.reason] for entry in planned.listing.skipped],
+        "relocated": [] if planned.plan.rebuild else _relocated_shards(known.values()),
     }
     storage.put(key, orjson.dumps(body))
     return key
@@ -100,6 +104,7 @@ def read_plan(storage: Storage, key: str) -> StoredPlan:
         channels=body["channels"],
         kept=body["kept"],
         skipped=tuple(Skipped(uri=uri, reason=reason) for uri, reason in body["skipped"]),
+        relocated=frozenset(body["relocated"]),
     )
 
 
@@ -125,6 +130,16 @@ def remove_stale_runs(storage: Storage, collection: str, *, now_ms: int) -> None
 def _remove(storage: Storage, keys: Iterable[str]) -> None:
     for key in keys:
         storage.delete(key)
+
+
+def _relocated_shards(records: Iterable[DocumentRecord]) -> list[str]:
+    return sorted(
+        {
+            record.shard
+            for record in records
+            if record.shard is not None and record.chunks and record.shard_uri != record.uri
+        }
+    )
 
 
 def _is_untouched(item: PlanItem, record: DocumentRecord | None) -> bool:
