@@ -8,6 +8,7 @@ error and never a silent gap.
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,36 @@ _Keys = npt.NDArray[np.uint8]
 _Found = npt.NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """An index over some parts: beginnings of text hashes, sorted, and where the vectors are."""
+
+    prefixes: _Prefixes
+    part_of: _Places
+    row_of: _Places
+
+    def has(self, prefixes: _Prefixes, places: _Places) -> _Found:
+        """Tell whether a beginning stands at its place."""
+        same = np.zeros(len(prefixes), np.bool_)
+        inside = places < len(self.prefixes)
+        same[inside] = self.prefixes[places[inside]] == prefixes[inside]
+        return same
+
+    def first_places(self, prefixes: _Prefixes) -> _Places:
+        """Return where each beginning stands or would stand."""
+        return np.searchsorted(self.prefixes, prefixes).astype(np.int64)
+
+    def joined(self, other: "_Run") -> "_Run":
+        """Return one index over the parts of both."""
+        prefixes = np.concatenate([self.prefixes, other.prefixes])
+        order = np.argsort(prefixes, kind="stable")
+        return _Run(
+            prefixes=prefixes[order],
+            part_of=np.concatenate([self.part_of, other.part_of])[order],
+            row_of=np.concatenate([self.row_of, other.row_of])[order],
+        )
+
+
 class EmbeddingStore:
     """The stored vectors of one embedder; not shared between threads.
 
@@ -48,14 +79,12 @@ class EmbeddingStore:
         self._dimension = dimension
         self._parts: list[Artifact] = []
         self._checked: set[str] = set()
-        self._prefixes: _Prefixes = np.empty(0, np.uint64)  # sorted
-        self._part_of: _Places = np.empty(0, np.int64)
-        self._row_of: _Places = np.empty(0, np.int64)
+        self._runs: list[_Run] = []  # each at least twice as long as the next, so there are few
 
     @property
     def texts(self) -> int:
         """Number of vectors that are known, counted once per part that holds them."""
-        return len(self._prefixes)
+        return sum(len(run.prefixes) for run in self._runs)
 
     def refresh(self) -> None:
         """Take notice of parts that were added since, by this or another process.
@@ -79,8 +108,10 @@ class EmbeddingStore:
             bool, shape (len(hashes),). Decided by the first 8 bytes of a hash, good enough for
             estimates.
         """
-        places, exists = self._first_places(_as_keys(hashes))
-        del places
+        prefixes = _prefixes_of(_as_keys(hashes))
+        exists = np.zeros(len(prefixes), np.bool_)
+        for run in self._runs:
+            exists |= run.has(prefixes, run.first_places(prefixes))
         return exists
 
     def find(self, hashes: Sequence[bytes]) -> tuple[_Found, Vectors]:
@@ -100,12 +131,14 @@ class EmbeddingStore:
         keys = _as_keys(hashes)
         found = np.zeros(len(keys), np.bool_)
         vectors = np.zeros((len(keys), self._dimension), np.float32)
-        places, pending = self._first_places(keys)
-        while pending.any():
-            self._take(keys, places, pending, found, vectors)
-            pending &= ~found
-            places = places + 1
-            pending &= self._is_same_prefix(keys, places)
+        prefixes = _prefixes_of(keys)
+        for run in self._runs:
+            places = run.first_places(prefixes)
+            pending = ~found & run.has(prefixes, places)
+            while pending.any():
+                self._take(run, keys, places, pending, found, vectors)
+                places = places + 1  # hashes that begin alike stand side by side
+                pending &= ~found & run.has(prefixes, places)
         return found, vectors
 
     def add(self, hashes: Sequence[bytes], vectors: Vectors) -> str:
@@ -136,40 +169,35 @@ class EmbeddingStore:
         return key
 
     def _index_parts(self, start: int) -> None:
-        """Enter the parts from number `start` on into the sorted index."""
-        if start == len(self._parts):
-            return
-        prefixes, part_of, row_of = [self._prefixes], [self._part_of], [self._row_of]
+        """Enter the parts from number `start` on into the index."""
         for number in range(start, len(self._parts)):
             keys, _ = self._open(number)
-            prefixes.append(_prefixes_of(keys))
-            part_of.append(np.full(len(keys), number, np.int64))
-            row_of.append(np.arange(len(keys), dtype=np.int64))
-        joined = np.concatenate(prefixes)
-        order = np.argsort(joined, kind="stable")
-        self._prefixes = joined[order]
-        self._part_of = np.concatenate(part_of)[order]
-        self._row_of = np.concatenate(row_of)[order]
-
-    def _first_places(self, keys: _Keys) -> tuple[_Places, _Found]:
-        places = np.searchsorted(self._prefixes, _prefixes_of(keys)).astype(np.int64)
-        return places, self._is_same_prefix(keys, places)
-
-    def _is_same_prefix(self, keys: _Keys, places: _Places) -> _Found:
-        inside = places < len(self._prefixes)
-        same = np.zeros(len(keys), np.bool_)
-        same[inside] = self._prefixes[places[inside]] == _prefixes_of(keys)[inside]
-        return same
+            prefixes = _prefixes_of(keys)
+            order = np.argsort(prefixes, kind="stable")
+            run = _Run(
+                prefixes=prefixes[order],
+                part_of=np.full(len(keys), number, np.int64),
+                row_of=order.astype(np.int64),
+            )
+            while self._runs and len(self._runs[-1].prefixes) < 2 * len(run.prefixes):
+                run = self._runs.pop().joined(run)
+            self._runs.append(run)
 
     def _take(
-        self, keys: _Keys, places: _Places, pending: _Found, found: _Found, vectors: Vectors
+        self,
+        run: _Run,
+        keys: _Keys,
+        places: _Places,
+        pending: _Found,
+        found: _Found,
+        vectors: Vectors,
     ) -> None:
         """Fill in the vectors of pending keys whose whole hash stands at their place."""
         wanted = np.flatnonzero(pending)
-        parts = self._part_of[places[wanted]]
+        parts = run.part_of[places[wanted]]
         for number in np.unique(parts):
             here = wanted[parts == number]
-            rows = self._row_of[places[here]]
+            rows = run.row_of[places[here]]
             self._check_once(int(number))
             part_keys, part_vectors = self._open(int(number))
             same = (part_keys[rows] == keys[here]).all(axis=1)

@@ -14,21 +14,24 @@ def fold_text(text: str) -> str:
 
 
 def is_verbatim(folded_question: str, text: str) -> bool:
-    """Tell whether a text holds a whole question; both are compared folded."""
-    return len(folded_question) >= MIN_VERBATIM_CHARS and folded_question in fold_text(text)
+    """Tell whether a text holds a whole question, which is folded and long enough."""
+    return folded_question in fold_text(text)
 
 
-def rank(hits: Iterable[Hit], k: int) -> list[Hit]:
-    """Order hits and cut them off.
+def verbatim_first(hits: Iterable[Hit]) -> list[Hit]:
+    """Move verbatim hits to the front; each group keeps its order."""
+    return sorted(hits, key=lambda hit: not hit.verbatim)
 
-    Args:
-        hits: In the order of their scores, best first.
-        k: How many to return at most.
 
-    Returns:
-        Verbatim hits first, each group in the order given; of hits with the same uri and text the
-        first.
-    """
-    ordered = sorted(hits, key=lambda hit: not hit.verbatim)
-    unique = {(hit.uri, hit.text): hit for hit in reversed(ordered)}
-    return [hit for hit in ordered if unique[hit.uri, hit.text] is hit][:k]
+def first_unique(hits: Iterable[Hit], k: int) -> list[Hit]:
+    """Return the first `k` hits without repetitions of uri and text; reads no further."""
+    kept: list[Hit] = []
+    seen: set[tuple[str, str]] = set()
+    for hit in hits:
+        if (hit.uri, hit.text) in seen:
+            continue
+        seen.add((hit.uri, hit.text))
+        kept.append(hit)
+        if len(kept) == k:
+            break
+    return kept

@@ -25,7 +25,13 @@ from index_store.local_files import LocalFiles
 from index_store.log import CommitLog
 from index_store.log_records import PRODUCTION, PublishedVersion, resolve_version
 from index_store.manifest import Manifest, ShardEntry
-from index_store.ranking import fold_text, is_verbatim, rank
+from index_store.ranking import (
+    MIN_VERBATIM_CHARS,
+    first_unique,
+    fold_text,
+    is_verbatim,
+    verbatim_first,
+)
 from index_store.records import Hit
 from index_store.relocations import RelocationMap, decode_relocations
 from index_store.shard import ShardReader
@@ -204,8 +210,10 @@ class Snapshot:
         wanted = min(max(MIN_CANDIDATES, 4 * k), max(self.rows, 1))
         folded = fold_text(question)
         found = self._nearest(query, wanted, path_filter)
+        if len(folded) < MIN_VERBATIM_CHARS:
+            return first_unique((self._hit(shard, row, score) for score, shard, row in found), k)
         hits = [self._hit(shard, row, score, folded) for score, shard, row in found]
-        return rank(hits, k)
+        return first_unique(verbatim_first(hits), k)
 
     def close(self) -> None:
         """Let go of all files; calling it twice is harmless."""
@@ -251,7 +259,9 @@ class Snapshot:
                 accepted[start:end] = True
         return accepted
 
-    def _hit(self, shard: _OpenShard, row: int, score: float, folded_question: str) -> Hit:
+    def _hit(
+        self, shard: _OpenShard, row: int, score: float, folded_question: str | None = None
+    ) -> Hit:
         stored: StoredChunk = shard.chunks.take([row])[0]
         return Hit(
             score=min(1.0, max(-1.0, score)),
@@ -259,7 +269,8 @@ class Snapshot:
             text=stored.chunk.text,
             citation=stored.chunk.citation,
             chunk=stored.chunk_id.hex(),
-            verbatim=is_verbatim(folded_question, stored.chunk.text),
+            verbatim=folded_question is not None
+            and is_verbatim(folded_question, stored.chunk.text),
         )
 
 

@@ -162,7 +162,10 @@ def _make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     _make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileExistsError as error:  # must not be taken for a lost race
+        raise NotADirectoryError(error.errno, "a part of its path is a file", folder) from error
     _fsync_folder(folder.parent)
 
 
@@ -184,6 +187,8 @@ def _settle_folder(folder: Path, key: str) -> None:
 
 
 def _translated(error: OSError, action: str, key: str) -> IndexStoreError:
+    if isinstance(error, NotADirectoryError) and action != "read":
+        return UsageError(f"{action} {key}: a part of its path is a file")
     if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
         return NotFoundError(f"object {key} does not exist")
     if isinstance(error, PermissionError):

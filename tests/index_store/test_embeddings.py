@@ -108,6 +108,16 @@ def test_a_text_in_two_parts_is_found(storage: Storage):
     assert np.array_equal(vectors, stored(list(range(9))))
 
 
+def test_many_small_parts_are_found(storage: Storage):
+    writer = opened(storage)
+    fill(writer, [range(number, number + 1) for number in range(70)])
+    for store in (writer, opened(storage)):
+        assert store.texts == 70
+        found, vectors = store.find([key(number) for number in range(72)])
+        assert found.tolist() == [True] * 70 + [False] * 2
+        assert np.array_equal(vectors[:70], stored(list(range(70))))
+
+
 def test_hashes_that_begin_alike_are_told_apart(storage: Storage):
     store = opened(storage)
     alike = [b"\1" * 8 + bytes([number]) * 24 for number in range(4)]

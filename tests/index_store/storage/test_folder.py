@@ -201,6 +201,16 @@ def test_a_delete_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyP
         storage.delete("a")
 
 
+def test_an_object_below_an_object_is_refused(tmp_path: Path):
+    storage = FolderStorage(tmp_path)
+    storage.put("a", b"x")
+    for write in (storage.put, storage.create):
+        for key in ("a/b", "a/b/c"):
+            with pytest.raises(UsageError, match=f"{key}: a part of its path is a file"):
+                write(key, b"x")
+    assert storage.read("a") == b"x"
+
+
 def test_objects_are_files_to_be_mapped(tmp_path: Path):
     storage = FolderStorage(tmp_path)
     storage.put("a/b", b"content")
