@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.retriever.publishing import Publisher
+
 ABSENT = ("prefect", "unstructured", "great_expectations", "pypdfium2", "llama_index")
 SENTENCE = "The night train to the observatory leaves at eleven and arrives before dawn."
 
@@ -43,7 +45,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory, root: Path, wheel: Pat
     folder = tmp_path_factory.mktemp("environment")
     call(sys.executable, "-m", "venv", folder, cwd=folder)
     programs = folder / "bin"
-    install = (programs / "python", "-m", "pip", "install", "-qq", "--no-deps")
+    install = (programs / "python", "-m", "pip", "install", "-qq", "--no-deps", "--no-compile")
     lock = root / "requirements" / "retriever.txt"
     call(*install, "--require-hashes", "-r", lock, cwd=folder)
     call(*install, "--no-index", wheel, cwd=folder)
@@ -51,14 +53,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory, root: Path, wheel: Pat
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("published")
-    (folder / "docs").mkdir()
-    (folder / "docs" / "train.txt").write_text(f"{SENTENCE}\n")
-    program = Path(sys.executable).with_name("nightpress")
-    source = ("--source", folder / "docs", "--store", folder / "store", "--embedder", "hashing")
-    call(program, "run", *source, "--json", cwd=folder)
-    return folder / "store"
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    publisher = Publisher(tmp_path_factory.mktemp("published"))
+    publisher.publish("docs", {"train.txt": [SENTENCE]})
+    return publisher.url
 
 
 def test_the_wheel_holds_the_rooms_and_no_tests(wheel: Path, environment: Path, tmp_path: Path):
@@ -72,7 +70,7 @@ def test_the_wheel_holds_the_rooms_and_no_tests(wheel: Path, environment: Path, 
 @pytest.mark.slow
 def test_a_search_is_served_without_the_pipeline(
     environment: Path,
-    store: Path,
+    store: str,
     free_ports: tuple[int, int],
     tmp_path: Path,
     wait_until_ready: Callable[[str, "subprocess.Popen[bytes]"], None],
