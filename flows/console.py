@@ -6,6 +6,7 @@ not a result goes to standard error; a person's mistake never shows a stack trac
 
 import logging
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
@@ -67,6 +68,14 @@ def errors_become_exit_codes() -> Iterator[None]:
         sys.exit(exit_code(error))
     except KeyboardInterrupt:
         click.echo("nightpress: interrupted; the same command goes on from here", err=True)
+        sys.exit(ExitCode.FAILED)
+    except (click.ClickException, SystemExit):
+        raise
+    except Exception as error:  # noqa: BLE001 - the outermost edge of the program
+        if logging.getLogger("nightpress").getEffectiveLevel() <= logging.DEBUG:
+            traceback.print_exc()
+        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        click.echo(f"nightpress: unexpected {told}; more with --set log_level=debug", err=True)
         sys.exit(ExitCode.FAILED)
 
 

@@ -43,7 +43,7 @@ def report_unchanged(options: RunOptions, plan: PlanReference, timeline: Timelin
         Work(seconds=timeline.seconds(), began_at_ms=timeline.began_at_ms),
     )
     _show(options, report)
-    remove_run(storage, options.collection, options.run)
+    _clear(options)
     return report
 
 
@@ -69,8 +69,7 @@ def report_version(
     report = conclude(storage, options, stored, trail.published.version, work)
     store_report(storage, report)
     _show(options, report)
-    remove_run(storage, options.collection, options.run)
-    remove_stale_runs(storage, options.collection, now_ms=system_clock_ms())
+    _clear(options)
     return report
 
 
@@ -114,3 +113,10 @@ def _show(options: RunOptions, report: RunReport) -> None:
         markdown=rejections_markdown(report, retry),
         description="Documents that are not indexed, and why",
     )
+
+
+def _clear(options: RunOptions) -> None:
+    """Remove the checkpoints of this run, and of runs that did not come back."""
+    storage = workshop(options).storage
+    remove_run(storage, options.collection, options.run)
+    remove_stale_runs(storage, options.collection, now_ms=system_clock_ms())

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import orjson
 
-from index_store.errors import UsageError
+from index_store.errors import TransientError, UsageError
 from index_store.records import Reason
 from tasks.stages.parsing.frames import Silence, read_frame, write_frame
 from tasks.stages.parsing.keeper import EXIT_MEMORY, SIGNAL_BASE
@@ -66,6 +66,11 @@ class Child:
         """Process id of the keeper."""
         return self._keeper.pid
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the keeper runs."""
+        return self._keeper.poll() is None
+
     def wait_until_ready(self) -> bool:
         """Wait until the child can take documents.
 
@@ -73,13 +78,15 @@ class Child:
             Whether the child is cut off from the network.
 
         Raises:
-            UsageError: The child cannot start: its chunker is not what the options say.
+            TransientError: The child died or dawdled.
+            UsageError: Its chunker is not what the options say.
         """
         if not self._ready:
             deadline = time.monotonic() + _START_S
             frame = read_frame(self._replies, deadline=deadline, limit_bytes=1 << 20)
             if isinstance(frame, Silence):
-                raise UsageError(f"parse child did not start: {frame.value}")
+                self.release()
+                raise TransientError(f"parse child did not start: {frame.value}")
             hello = orjson.loads(frame)
             if hello["error"] is not None:
                 raise UsageError(f"parse child did not start: {hello['error']}")

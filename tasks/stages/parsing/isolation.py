@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from index_store.errors import IndexStoreError, StoppedError, UsageError
+from index_store.errors import StoppedError, TransientError, UsageError
 from index_store.records import Reason
 from tasks.stages.parsing.child import Child
 from tasks.stages.parsing.frames import Silence
@@ -26,6 +26,7 @@ from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.outcome import Outcome, decode_reply, rejected
 from tasks.stages.parsing.registry import parser_identity
 
+_STARTS = 3  # tries to start a child before a document fails for it
 _LOG = logging.getLogger(__name__)
 
 
@@ -89,7 +90,8 @@ class ParsePool:
 
         Returns:
             A future whose result is the outcome. It raises only when the pool was closed meanwhile
-            (StoppedError) or its children cannot be started at all (UsageError).
+            (StoppedError), when no child can be started just now (TransientError), or when the
+            chunker is not what the options say (UsageError).
 
         Raises:
             StoppedError: The pool is closed.
@@ -134,48 +136,63 @@ class ParsePool:
         self.close()
 
     def _serve(self) -> None:
-        child = self._start()
+        child: Child | None = None
+        with contextlib.suppress(TransientError):  # warm up; the first document tries again
+            child = self._start()
         while (job := self._jobs.get()) is not None:
             if self._closed:
                 job.future.cancel()
-                continue
-            if not job.future.set_running_or_notify_cancel():
-                continue
-            child = self._run(job, child)
+            elif job.future.set_running_or_notify_cancel():
+                child = self._run(job, child)
         self._discard(child)
 
-    def _run(self, job: _Job, child: Child) -> Child:
+    def _run(self, job: _Job, child: Child | None) -> Child | None:
         """Finish one job and return the child that takes the next one."""
         try:
-            outcome, fit = self._parse(job, child)
-        except IndexStoreError as error:
+            ready = self._ready(child)
+            outcome, fit = self._parse(job, ready)
+            if not fit or ready.documents >= self._limits.documents_per_child:
+                self._discard(ready)
+                ready = self._start()
+        except Exception as error:  # noqa: BLE001 - entry point of the thread; the future raises it
             job.future.set_exception(error)
-            return self._replace(child)
-        if not fit or child.documents >= self._limits.documents_per_child:
-            child = self._replace(child)
+            return None
         if self._closed and outcome.rejection is not None:
             job.future.set_exception(StoppedError("the parse pool was closed"))
         else:
             job.future.set_result(outcome)
-        return child
+        return ready
+
+    def _ready(self, child: Child | None) -> Child:
+        """Return a child that can take a document: this one, or a new one."""
+        problem = TransientError("the parse pool is closed")
+        for _ in range(_STARTS):
+            if child is None or not child.is_alive:
+                self._discard(child)
+                child = self._start()
+            try:
+                self._offline = child.wait_until_ready() and self._offline
+            except TransientError as error:
+                problem = error
+            else:
+                return child
+        self._discard(child)
+        raise problem
 
     def _parse(self, job: _Job, child: Child) -> tuple[Outcome, bool]:
         """Return the outcome and whether the child may go on."""
-        self._offline = child.wait_until_ready() and self._offline
         started = time.monotonic()
         frame = child.ask(job.path, job.parser, self._limits)
         seconds = time.monotonic() - started
-        fit = False
-        if isinstance(frame, bytes):
-            try:
-                reply = decode_reply(frame, seconds=seconds)
-            except (ValueError, KeyError, TypeError):
-                outcome = self._refuse(job, Reason.CRASHED, "its parser sent a broken reply")
-            else:
-                outcome, fit = reply.outcome, not reply.spent
-        else:
+        if isinstance(frame, Silence):
             outcome = self._refuse(job, *self._explain(frame, child))
-        return replace(outcome, seconds=seconds), fit
+            return replace(outcome, seconds=seconds), False
+        try:
+            reply = decode_reply(frame, seconds=seconds)
+        except (ValueError, KeyError, TypeError):
+            outcome = self._refuse(job, Reason.CRASHED, "its parser sent a broken reply")
+            return replace(outcome, seconds=seconds), False
+        return reply.outcome, not reply.spent
 
     def _explain(self, silence: Silence, child: Child) -> tuple[Reason, str]:
         if silence is Silence.LATE:
@@ -188,20 +205,22 @@ class ParsePool:
         return rejected(reason, detail, parser=parser_identity(job.parser, self._limits))
 
     def _start(self) -> Child:
-        child = Child(self._limits, chunker=self._work.chunker, options=self._work.options)
+        try:
+            child = Child(self._limits, chunker=self._work.chunker, options=self._work.options)
+        except OSError as error:  # no memory or no process left just now
+            raise TransientError(f"parse child: {error.strerror}") from error
         with self._lock:
             self._children.add(child)
             if self._closed:
                 child.release()
         return child
 
-    def _replace(self, child: Child) -> Child:
-        self._discard(child)
-        return self._start()
-
-    def _discard(self, child: Child) -> None:
+    def _discard(self, child: Child | None) -> None:
+        if child is None:
+            return
         with self._lock:
+            known = child in self._children
             self._children.discard(child)
-        with contextlib.suppress(OSError):
+        if known:
             child.kill()
-        _LOG.debug("parse child %d ended after %d documents", child.process, child.documents)
+            _LOG.debug("parse child %d ended after %d documents", child.process, child.documents)
