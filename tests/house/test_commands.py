@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 
@@ -32,3 +33,15 @@ def test_serving_before_the_demo_says_what_to_do_first(root: Path, tmp_path: Pat
     done = run_make(root, f"VENV={environment}", f"STORE={tmp_path}/none", "serve")
     assert done.returncode == 2
     assert "make demo first" in done.stderr
+
+
+def test_a_python_without_venv_is_answered_with_its_package(root: Path, tmp_path: Path):
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\ncase "$2" in *ensurepip*) exit 1;; esac\nexec "{sys.executable}" "$@"\n'
+    )
+    python.chmod(0o755)
+    done = run_make(root, f"VENV={tmp_path}/none", f"PYTHON={python}", "demo")
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert done.returncode == 2
+    assert f"apt-get install python{version}-venv" in done.stderr
