@@ -71,28 +71,29 @@ class Child:
         """Whether the keeper runs."""
         return self._keeper.poll() is None
 
-    def wait_until_ready(self) -> bool:
-        """Wait until the child can take documents.
+    @property
+    def offline(self) -> bool:
+        """Whether the parser is cut off from the network; known once the child is ready."""
+        return self._offline
 
-        Returns:
-            Whether the child is cut off from the network.
+    def wait_until_ready(self) -> None:
+        """Wait until the child can take documents.
 
         Raises:
             TransientError: The child died or dawdled.
             UsageError: Its chunker is not what the options say.
         """
-        if not self._ready:
-            deadline = time.monotonic() + _START_S
-            frame = read_frame(self._replies, deadline=deadline, limit_bytes=1 << 20)
-            if isinstance(frame, Silence):
-                self.release()
-                raise TransientError(f"parse child did not start: {frame.value}")
-            hello = orjson.loads(frame)
-            if hello["error"] is not None:
-                raise UsageError(f"parse child did not start: {hello['error']}")
-            self._ready = True
-            self._offline = bool(hello["offline"])
-        return self._offline
+        if self._ready:
+            return
+        deadline = time.monotonic() + _START_S
+        frame = read_frame(self._replies, deadline=deadline, limit_bytes=1 << 20)
+        if isinstance(frame, Silence):
+            raise TransientError(f"parse child did not start: {frame.value}")
+        hello = orjson.loads(frame)
+        if hello["error"] is not None:
+            raise UsageError(f"parse child did not start: {hello['error']}")
+        self._ready = True
+        self._offline = bool(hello["offline"])
 
     def ask(self, path: Path, parser: str, limits: Limits) -> bytes | Silence:
         """Have one document parsed.

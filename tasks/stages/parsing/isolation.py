@@ -6,42 +6,25 @@ lost; every failure of a document is an outcome, never an exception; nothing sur
 death of the process that owns the pool.
 """
 
-import contextlib
-import logging
 import queue
 import threading
 import time
-from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from index_store.errors import StoppedError, TransientError, UsageError
+from index_store.errors import StoppedError, UsageError
 from index_store.records import Reason
 from tasks.stages.parsing.child import Child
 from tasks.stages.parsing.frames import Silence
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.outcome import Outcome, decode_reply, rejected
 from tasks.stages.parsing.registry import parser_identity
+from tasks.stages.parsing.slot import Slot, WorkerOptions
 
-_STARTS = 3  # tries to start a child before a document fails for it
-_LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerOptions:
-    """What children do with a parsed document.
-
-    Attributes:
-        chunker: Dotted name "module:factory"; `factory(options)` returns a function from
-            `ParsedDocument` to a sequence of `Chunk`. It is called once in each child.
-        options: Argument of the factory, anything that JSON can say.
-    """
-
-    chunker: str
-    options: Mapping[str, object] = field(default_factory=dict)
+__all__ = ["Outcome", "ParsePool", "WorkerOptions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +51,14 @@ class ParsePool:
         if workers < 1:
             raise UsageError(f"workers: expected at least 1, got {workers}")
         self._limits = limits
-        self._work = work
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
-        self._children: set[Child] = set()
         self._offline = True
+        self._slots = [Slot(limits, work) for _ in range(workers)]
         self._threads = [
-            threading.Thread(target=self._serve, name=f"parse-{number}", daemon=True)
-            for number in range(workers)
+            threading.Thread(target=self._serve, args=(slot,), name=f"parse-{number}", daemon=True)
+            for number, slot in enumerate(self._slots)
         ]
         for thread in self._threads:
             thread.start()
@@ -101,7 +83,7 @@ class ParsePool:
         future: Future[Outcome] = Future()
         with self._lock:
             if self._closed:
-                raise StoppedError("the parse pool is closed")
+                raise self._stopped()
             self._jobs.put(_Job(path=path, parser=parser, future=future))
         return future
 
@@ -116,9 +98,8 @@ class ParsePool:
             if self._closed:
                 return
             self._closed = True
-            children = list(self._children)
-        for child in children:
-            child.release()
+        for slot in self._slots:
+            slot.close()
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:
@@ -135,49 +116,35 @@ class ParsePool:
     ) -> None:
         self.close()
 
-    def _serve(self) -> None:
-        child: Child | None = None
-        with contextlib.suppress(TransientError):  # warm up; the first document tries again
-            child = self._start()
+    def _serve(self, slot: Slot) -> None:
+        slot.warm()
         while (job := self._jobs.get()) is not None:
             if self._closed:
                 job.future.cancel()
             elif job.future.set_running_or_notify_cancel():
-                child = self._run(job, child)
-        self._discard(child)
+                self._run(job, slot)
+        slot.drop()
 
-    def _run(self, job: _Job, child: Child | None) -> Child | None:
-        """Finish one job and return the child that takes the next one."""
+    def _run(self, job: _Job, slot: Slot) -> None:
+        """Finish one job; the slot has a child for the next one then."""
         try:
-            ready = self._ready(child)
-            outcome, fit = self._parse(job, ready)
-            if not fit or ready.documents >= self._limits.documents_per_child:
-                self._discard(ready)
-                ready = self._start()
+            child = slot.ready()
+            self._offline = self._offline and child.offline
+            outcome, fit = self._parse(job, child)
+            if not fit or child.documents >= self._limits.documents_per_child:
+                slot.drop()
+                slot.warm()
         except Exception as error:  # noqa: BLE001 - entry point of the thread; the future raises it
-            job.future.set_exception(error)
-            return None
+            slot.drop()
+            job.future.set_exception(self._stopped() if self._closed else error)
+            return
         if self._closed and outcome.rejection is not None:
-            job.future.set_exception(StoppedError("the parse pool was closed"))
+            job.future.set_exception(self._stopped())
         else:
             job.future.set_result(outcome)
-        return ready
 
-    def _ready(self, child: Child | None) -> Child:
-        """Return a child that can take a document: this one, or a new one."""
-        problem = TransientError("the parse pool is closed")
-        for _ in range(_STARTS):
-            if child is None or not child.is_alive:
-                self._discard(child)
-                child = self._start()
-            try:
-                self._offline = child.wait_until_ready() and self._offline
-            except TransientError as error:
-                problem = error
-            else:
-                return child
-        self._discard(child)
-        raise problem
+    def _stopped(self) -> StoppedError:
+        return StoppedError("the parse pool is closed")
 
     def _parse(self, job: _Job, child: Child) -> tuple[Outcome, bool]:
         """Return the outcome and whether the child may go on."""
@@ -203,24 +170,3 @@ class ParsePool:
 
     def _refuse(self, job: _Job, reason: Reason, detail: str) -> Outcome:
         return rejected(reason, detail, parser=parser_identity(job.parser, self._limits))
-
-    def _start(self) -> Child:
-        try:
-            child = Child(self._limits, chunker=self._work.chunker, options=self._work.options)
-        except OSError as error:  # no memory or no process left just now
-            raise TransientError(f"parse child: {error.strerror}") from error
-        with self._lock:
-            self._children.add(child)
-            if self._closed:
-                child.release()
-        return child
-
-    def _discard(self, child: Child | None) -> None:
-        if child is None:
-            return
-        with self._lock:
-            known = child in self._children
-            self._children.discard(child)
-        if known:
-            child.kill()
-            _LOG.debug("parse child %d ended after %d documents", child.process, child.documents)

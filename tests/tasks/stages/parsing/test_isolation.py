@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -182,6 +183,14 @@ def test_child_is_replaced_after_its_share_of_documents(orders: Orders):
         keepers = [_text(orders.run(pool, "who")) for _ in range(4)]
 
     assert keepers[0] == keepers[1] != keepers[2] == keepers[3]
+
+
+def test_child_that_died_between_documents_costs_no_document(patient: ParsePool, orders: Orders):
+    keeper = int(_text(orders.run(patient, "who")))
+    os.kill(keeper, signal.SIGTERM)
+    _wait_for_end([keeper])
+
+    assert _text(orders.run(patient, "say still here")) == "still here"
 
 
 def test_child_knows_no_secret_of_the_environment(orders: Orders, monkeypatch: pytest.MonkeyPatch):
