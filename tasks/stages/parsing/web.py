@@ -23,6 +23,13 @@ _CHARSET = re.compile(
 )
 _DATA_URI = re.compile(r"data:[a-z/+.-]{0,60};base64,[A-Za-z0-9+/=\s]{200,}", re.IGNORECASE)
 
+_LONG_PAGE = 100_000
+_DEEPEST = 10_000
+_NESTING_TAG = re.compile(
+    r"<(/?)(?:a|article|b|blockquote|center|div|em|font|form|i|ol|section|small|span|strong|table|ul)"
+    r"(?=[\s>])",
+    re.IGNORECASE,
+)
 _TEXT = "-text"
 _SILENT_TAGS = """
     script style noscript template head title iframe object embed svg canvas audio video map
@@ -64,7 +71,10 @@ def parse_html(path: Path) -> ParsedDocument:
     data = path.read_bytes()
     declared = _CHARSET.search(data[:_HEAD_BYTES])
     decoded = decode(data, declared=declared[1].decode("ascii") if declared else "")
-    tree = LexborHTMLParser(_DATA_URI.sub("", decoded.text.replace("\0", "")))
+    text = _DATA_URI.sub("", decoded.text.replace("\0", ""))
+    if len(text) > _LONG_PAGE and _depth(text) > _DEEPEST:
+        raise ParseRefused(Reason.TOO_LARGE, "nested too deeply")
+    tree = LexborHTMLParser(text)
     body = tree.body or tree.root
     if body is None:
         raise ParseRefused(Reason.CORRUPT, "no HTML tree comes out")
@@ -77,6 +87,18 @@ def parse_html(path: Path) -> ParsedDocument:
             if _size(part) >= _MAIN_SHARE * _size(whole):
                 return part
     return whole
+
+
+def _depth(text: str) -> int:
+    """Return how deep elements are nested, those left out that need no end tag.
+
+    Building a tree takes time that grows with the square of its depth.
+    """
+    deepest = depth = 0
+    for match in _NESTING_TAG.finditer(text):
+        depth = max(0, depth - 1) if match[1] else depth + 1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _walk(root: LexborNode, title: str, warnings: Iterable[str], *, whole: bool) -> ParsedDocument:

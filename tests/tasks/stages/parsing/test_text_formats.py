@@ -155,6 +155,18 @@ def test_html_keeps_content_and_leaves_furniture(tmp_path: Path):
     assert parsed.elements[5].header == "A | B"
 
 
+def test_html_nested_without_end_is_refused(tmp_path: Path):
+    content = b"<div>" * 100_000 + b"three plain words"
+
+    assert _refusal(tmp_path, "a.html", content) is Reason.TOO_LARGE
+
+
+def test_html_nested_deeply_is_read(tmp_path: Path):
+    content = "<div>" * 3000 + "three plain words"
+
+    assert _texts(_parse(tmp_path, "a.html", content)) == ["three plain words"]
+
+
 def test_html_of_navigation_alone_is_kept(tmp_path: Path):
     parsed = _parse(tmp_path, "a.html", "<body><nav><p>the only words here</p></nav><p>ok</p>")
 
