@@ -26,11 +26,14 @@ from tasks.plan import plan_run
 from tasks.publish import promote_version, publish_version
 from tasks.references import (
     BatchReference,
+    CandidateReference,
     EmbeddedReference,
     PlanReference,
     ShardReference,
     Timeline,
     Trail,
+    ValidationReference,
+    VersionReference,
 )
 from tasks.report import report_unchanged, report_version, show_plan
 from tasks.resources import resources
@@ -75,6 +78,8 @@ def reindex(settings: Settings) -> RunReport:
         timeline.add("plan", plan.span)
         progress.planned(plan)
         if plan.is_empty:
+            if plan.waiting is not None:
+                _promote_waiting(options, plan, plan.waiting, timeline)
             return report_unchanged(options, plan, timeline)
         show_plan(options, plan)
         batches, embedded = _parse_and_embed(options, plan, progress, timeline)
@@ -99,11 +104,26 @@ def reindex(settings: Settings) -> RunReport:
             published=published,
         )
         report = report_version(options, plan, trail, timeline)
+    _stop_unless_passed(validation, published.version)
+    return report
+
+
+def _promote_waiting(
+    options: RunOptions, plan: PlanReference, waiting: CandidateReference, timeline: Timeline
+) -> None:
+    """Finish what a run that was killed after publishing left undone."""
+    validation = validate_candidate(options, plan, waiting)
+    timeline.add("validate", validation.span)
+    _stop_unless_passed(validation, waiting.sha256)
+    published = VersionReference(version=waiting.sha256, span=waiting.span)
+    timeline.add("promote", promote_version(options, plan, published).span)
+
+
+def _stop_unless_passed(validation: ValidationReference, version: str) -> None:
     if not validation.passed:
         failed = [finding for finding in validation.findings if not finding.passed]
         told = "; ".join(f"{finding.check}: {finding.message}" for finding in failed)
-        raise StoppedError(f"version {published.version[:12]} stays a candidate: {told}")
-    return report
+        raise StoppedError(f"version {version[:12]} stays a candidate: {told}")
 
 
 def _parse_and_embed(

@@ -5,10 +5,10 @@ import logging
 from prefect import task
 
 from tasks.policies import policy
-from tasks.references import ListingReference, PlanReference
+from tasks.references import ListingReference, PlanReference, published_reference
 from tasks.resources import Stopwatch, workshop
 from tasks.stages.batching import cut_batches
-from tasks.stages.planning import make_plan, read_base
+from tasks.stages.planning import make_plan, read_base, waiting_version
 from tasks.stages.run_files import read_listing, write_plan
 from tasks.stages.run_options import RunOptions
 from tasks.stages.work_items import write_work
@@ -29,11 +29,14 @@ def plan_run(options: RunOptions, listing: ListingReference) -> PlanReference:
     key = write_plan(storage, collection, run, planned)
     counts = planned.plan.counts()
     logger.info("planned %s", ", ".join(f"{count} {name}" for name, count in counts.items()))
+    span = stopwatch.span()
+    waiting = waiting_version(options, planned)
     return PlanReference(
         key=key,
         is_empty=planned.plan.is_empty,
         batches=len(batches),
         documents=sum(len(batch.items) for batch in batches),
         counts=counts,
-        span=stopwatch.span(),
+        span=span,
+        waiting=None if waiting is None else published_reference(waiting, span),
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from index_store.log_records import PublishedVersion
 from tasks.stages.embedding import EmbeddingCounts
 from tasks.stages.reporting import Finding
 
@@ -54,6 +55,39 @@ class ListingReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateReference:
+    """A version that is not published yet; `key` holds its manifest.
+
+    Attributes:
+        key: Key of the manifest.
+        sha256: Hash of the manifest.
+        size_bytes: Its size.
+        new_chunks: Chunks in new shards.
+        span: When it was assembled.
+        new_shards: Ids of the new shards.
+    """
+
+    key: str
+    sha256: str
+    size_bytes: int
+    new_chunks: int
+    span: Span
+    new_shards: tuple[str, ...] = field(default=())
+
+
+def published_reference(published: PublishedVersion, span: Span) -> CandidateReference:
+    """Return a reference to a version that is published but not promoted yet."""
+    manifest = published.manifest
+    return CandidateReference(
+        key=manifest.key,
+        sha256=manifest.sha256,
+        size_bytes=manifest.size_bytes,
+        new_chunks=0,
+        span=span,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanReference:
     """A stored plan.
 
@@ -64,6 +98,7 @@ class PlanReference:
         documents: Number of documents in them.
         counts: Documents per action.
         span: When it was made.
+        waiting: The version that stands, when production has never been moved to it and shall be.
     """
 
     key: str
@@ -72,6 +107,7 @@ class PlanReference:
     documents: int
     counts: dict[str, int]
     span: Span
+    waiting: CandidateReference | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,27 +147,6 @@ class ShardReference:
     key: str
     rows: int
     span: Span
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CandidateReference:
-    """A version that is not published yet; `key` holds its manifest.
-
-    Attributes:
-        key: Key of the manifest.
-        sha256: Hash of the manifest.
-        size_bytes: Its size.
-        new_chunks: Chunks in new shards.
-        span: When it was assembled.
-        new_shards: Ids of the new shards.
-    """
-
-    key: str
-    sha256: str
-    size_bytes: int
-    new_chunks: int
-    span: Span
-    new_shards: tuple[str, ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

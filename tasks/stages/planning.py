@@ -12,7 +12,7 @@ from index_store.catalog_files import load_catalog
 from index_store.embedder import EmbedderSpec
 from index_store.ids import WORK_SCHEME, hex_digest
 from index_store.log import CommitLog
-from index_store.log_records import CANDIDATE, PRODUCTION, LogState
+from index_store.log_records import CANDIDATE, PRODUCTION, LogState, PublishedVersion
 from index_store.manifest import Manifest
 from index_store.manifest_codec import parse_manifest
 from index_store.records import DocumentRecord
@@ -128,6 +128,18 @@ def make_plan(options: RunOptions, base: Base, listing: Listing, embedder: Embed
             plan, share=change.tripwire_share, min_documents=change.tripwire_min_documents
         )
     return Planned(plan=plan, base=base, listing=listing, keys=keys)
+
+
+def waiting_version(options: RunOptions, planned: Planned) -> PublishedVersion | None:
+    """Return the version that stands when all that is left to do is to promote it.
+
+    A run that was killed after it published its collection's first version leaves one behind.
+    """
+    base = planned.base
+    is_promoted = PRODUCTION in base.state.channels
+    if base.version is None or is_promoted or not options.promote or not planned.plan.is_empty:
+        return None
+    return base.state.versions[base.version]
 
 
 def _rebuild_reason(options: RunOptions, base: Base, embedder: EmbedderSpec) -> str:

@@ -17,6 +17,7 @@ from tasks.plan import plan_run
 from tasks.publish import promote_version, publish_version
 from tasks.references import (
     BatchReference,
+    CandidateReference,
     EmbeddedReference,
     PlanReference,
     ShardReference,
@@ -62,6 +63,8 @@ def run_plainly(
     with resources(options, storage=storage):
         plan = trace.plan = plan_run.fn(options, scan_sources.fn(options))
         if plan.is_empty:
+            if plan.waiting is not None:
+                _promote_waiting(options, plan, plan.waiting)
             return _conclude_unchanged(options, storage, plan)
         batches, embedded = _parse_and_embed(options, plan, trace)
         counts = total([reference.counts for reference in embedded])
@@ -92,6 +95,13 @@ def _build(
     sizes = [BatchSize(key=batch.key, rows=batch.chunks) for batch in batches]
     planned = plan_shards(sizes, max_rows=options.build.max_shard_rows)
     return [build_index.fn(options, plan, shard) for shard in planned]
+
+
+def _promote_waiting(options: RunOptions, plan: PlanReference, waiting: CandidateReference) -> None:
+    if validate_candidate.fn(options, plan, waiting).passed:
+        promote_version.fn(
+            options, plan, VersionReference(version=waiting.sha256, span=waiting.span)
+        )
 
 
 def _work(
