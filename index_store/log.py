@@ -123,7 +123,7 @@ class CommitLog:
                 winner = self._winner(key, record.seq, error)
                 if winner is None:
                     continue
-                if winner.id != record.id:
+                if winner != record:
                     raise ConflictError(
                         f"log record {key} was written by another run first"
                     ) from error

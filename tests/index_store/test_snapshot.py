@@ -1,5 +1,7 @@
 """Snapshots: answers from one checked version, dead text never, damaged files never and by name."""
 
+import random
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +11,13 @@ import pytest
 
 from index_store.artifacts import sha256_hex, store_artifact
 from index_store.collections import load_manifest
-from index_store.errors import CorruptArtifactError, NotFoundError, TransientError, UsageError
+from index_store.errors import (
+    ConflictError,
+    CorruptArtifactError,
+    NotFoundError,
+    TransientError,
+    UsageError,
+)
 from index_store.layout import relocations_key
 from index_store.log import CommitLog
 from index_store.publisher import Published, promote, publish
@@ -360,3 +368,78 @@ def test_copies_in_a_cache_are_used_again_and_checked(tmp_path: Path):
     copies[0].write_bytes(flip(copies[0].read_bytes()))
     with pytest.raises(CorruptArtifactError, match="expected sha256"):
         Snapshot.open(storage, COLLECTION, options=options)
+
+
+def random_damage(data: bytes, draw: random.Random) -> bytes:
+    """Flip, cut, zero, move or repeat something at random."""
+    place = draw.randrange(len(data))
+    length = draw.randrange(1, 64)
+    match draw.randrange(5):
+        case 0:
+            return data[:place] + bytes([data[place] ^ 1 << draw.randrange(8)]) + data[place + 1 :]
+        case 1:
+            return data[:place]
+        case 2:
+            return data[:place] + bytes(length) + data[place + length :]
+        case 3:
+            return data[:place] + data[place + length :]
+        case _:
+            return data[: place + length] + data[place:]
+
+
+def test_random_damage_is_never_served(tmp_path: Path):
+    storage = FolderStorage(tmp_path / "store")
+    published(storage, tmp_path, dead=[3, 4])
+    with Snapshot.open(storage, COLLECTION) as snapshot:
+        expected = snapshot.search(vector("x"), 200)
+    keys = [entry.key for entry in storage.list(f"{COLLECTION}/") if "/catalog/" not in entry.key]
+    draw = random.Random(20_240_229)  # noqa: S311
+    refused = harmless = 0
+    for number in range(700):
+        key = keys[number % len(keys)]
+        whole = storage.read(key)
+        damaged = random_damage(whole, draw)
+        storage.put(key, damaged)
+        try:
+            with Snapshot.open(storage, COLLECTION) as snapshot:
+                assert snapshot.search(vector("x"), 200) == expected
+            assert damaged == whole or key.endswith(".json")  # white space between fields
+            harmless += 1
+        except (CorruptArtifactError, UsageError):
+            refused += 1
+        storage.put(key, whole)
+    assert refused > 650
+    assert refused + harmless == 700
+
+
+def test_of_several_runs_that_publish_at_once_one_wins_each_time(tmp_path: Path):
+    storage = FolderStorage(tmp_path / "store")
+    rivals = 4
+
+    def publish_until_done(number: int) -> None:
+        folder = tmp_path / f"build-{number}"
+        folder.mkdir()
+        while True:
+            try:
+                log = CommitLog(storage, COLLECTION)
+                state = log.read()
+                parent = state.channels.get("candidate")
+                documents = {"a": [f"by {number}"]}
+                manifest = build_manifest(
+                    storage, documents, folder, parent=parent, run=f"run-{number}"
+                )
+                publish(storage, log, manifest, state)
+            except ConflictError:
+                continue
+            return
+
+    threads = [threading.Thread(target=publish_until_done, args=(n,)) for n in range(rivals)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    state = CommitLog(storage, COLLECTION).read()
+    assert state.seq == rivals
+    assert {known.run for known in state.versions.values()} == {f"run-{n}" for n in range(rivals)}
+    versions = list(state.versions.values())
+    assert [known.parent for known in versions] == [None, *(v.version for v in versions[:-1])]
