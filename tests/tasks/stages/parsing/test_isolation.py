@@ -140,12 +140,13 @@ def test_detail_holds_no_text_of_the_document(patient: ParsePool, orders: Orders
 
 def test_processes_that_a_document_started_die_with_it(orders: Orders, tmp_path: Path):
     note = tmp_path / "note"
-    with ParsePool(1, _HASTY, WorkerOptions(chunker=_CHUNKER)) as pool:
+    limits = Limits(wall_s=4, memory_bytes=1024 * _MEBIBYTE)
+    with ParsePool(1, limits, WorkerOptions(chunker=_CHUNKER)) as pool:
         assert _reason(orders.run(pool, f"breed {note}")) is Reason.TIMEOUT
-        processes = _noted(note)
-        _wait_for_end(processes)
+        keeper, *bred = _noted(note)
+        _wait_for_end([keeper, *bred])
 
-    assert len(processes) == _BRED
+    assert bred  # how many were born before the limit is the machine's affair
 
 
 def test_processes_left_by_a_document_that_parsed_are_gone_after_close(
