@@ -49,6 +49,19 @@ class Fields:
         """Return a string field that may be null or absent."""
         return None if self._is_absent(name) else self.text(name, pattern=pattern)
 
+    def texts(self, name: str, *, pattern: re.Pattern[str] | None = None) -> tuple[str, ...]:
+        """Return a list of strings; wrong ones are left out and noted as a problem."""
+        value = self._take(name)
+        if not isinstance(value, list):
+            self.problem(name, f"expected a list, found {_shown(value)}")
+            return ()
+        kept = [item for item in value if isinstance(item, str)]
+        if len(kept) != len(value):
+            self.problem(name, "expected only strings")
+        if pattern is not None and not all(map(pattern.fullmatch, kept)):
+            self.problem(name, f"expected only {pattern.pattern}")
+        return tuple(kept)
+
     def whole(self, name: str, *, minimum: int = 0) -> int:
         """Return an integer field of at least `minimum`, or `minimum` and a problem."""
         value = self._take(name)
@@ -66,6 +79,10 @@ class Fields:
                 return number
         self.problem(name, f"expected a number, found {_shown(value)}")
         return 0.0
+
+    def real_or_none(self, name: str) -> float | None:
+        """Return a finite number that may be null or absent."""
+        return None if self._is_absent(name) else self.real(name)
 
     def child(self, name: str) -> "Fields":
         """Return the object in a field."""

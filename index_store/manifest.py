@@ -7,6 +7,7 @@ nightpress does not know survive being read and written again.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from index_store.artifacts import Artifact, sha256_hex
 from index_store.embedder import EmbedderSpec
@@ -14,6 +15,7 @@ from index_store.fields import FreeForm
 
 MANIFEST_FORMAT_VERSION = 1
 METRIC = "inner-product"  # of L2-normalised vectors, so cosine similarity
+STORAGES = ("flat", "fp16", "sq8")  # 32, 16 and 8 bits a value; only the last one loses anything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,32 @@ class HnswSettings:
     ef_search: int = 64
 
 
+class SearchMode(Enum):
+    """How a shard of a version that is too large for exact search is searched."""
+
+    HNSW = "hnsw"
+    EXACT = "exact"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardSearch:
+    """How a shard is searched in this version, as measured against exact search.
+
+    Attributes:
+        mode: By the graph, or exactly when the graph does not reach the recall that is asked for.
+        ef_search: Candidates looked at in the graph, never fewer than the settings of the shard.
+        recall: Share of the nearest live rows that the graph finds, in [0, 1].
+        built_recall: The same when no row was dead yet, None when that is not known.
+        dead: Dead rows when it was measured.
+    """
+
+    mode: SearchMode
+    ef_search: int
+    recall: float
+    built_recall: float | None
+    dead: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardEntry:
     """One shard of a version.
@@ -45,7 +73,8 @@ class ShardEntry:
         chunks: The chunk table.
         deletions: The deletion vector, None when no row is dead.
         metric: How two vectors are compared; always METRIC now.
-        storage: How vectors are stored; always "flat" now, float32 without loss.
+        storage: How vectors are stored, one of STORAGES.
+        search: How it is searched; None when nobody measured, then by the graph as it was built.
         extra: Unknown fields, kept.
     """
 
@@ -59,12 +88,23 @@ class ShardEntry:
     deletions: Artifact | None = None
     metric: str = METRIC
     storage: str = "flat"
+    search: ShardSearch | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def live(self) -> int:
         """Number of rows that a search may return."""
         return self.rows - self.dead
+
+    @property
+    def ef_search(self) -> int:
+        """Candidates that a search looks at in the graph."""
+        return self.hnsw.ef_search if self.search is None else self.search.ef_search
+
+    @property
+    def searched_exactly(self) -> bool:
+        """Whether the graph is not good enough in this version."""
+        return self.search is not None and self.search.mode is SearchMode.EXACT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +233,25 @@ def _shard_problems(shard: ShardEntry, dimension: int) -> list[str]:
         )
     if shard.metric != METRIC:
         problems.append(f"shard {shard.id}: metric {shard.metric!r} is not known")
-    if shard.storage != "flat":
+    if shard.storage not in STORAGES:
         problems.append(f"shard {shard.id}: storage {shard.storage!r} is not known")
+    if shard.search is not None:
+        problems += _search_problems(shard, shard.search)
+    return problems
+
+
+def _search_problems(shard: ShardEntry, search: ShardSearch) -> list[str]:
+    problems = []
+    for name, value in (("recall", search.recall), ("built_recall", search.built_recall)):
+        if value is not None and not 0.0 <= value <= 1.0:
+            problems.append(f"shard {shard.id}: {name} must be in [0, 1], found {value}")
+    if search.ef_search < shard.hnsw.ef_search:
+        problems.append(
+            f"shard {shard.id}: ef_search expected at least {shard.hnsw.ef_search} as it was "
+            f"built, found {search.ef_search}"
+        )
+    if search.dead > shard.dead:
+        problems.append(
+            f"shard {shard.id}: measured with {search.dead} dead rows, has {shard.dead}"
+        )
     return problems

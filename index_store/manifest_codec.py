@@ -17,7 +17,9 @@ from index_store.manifest import (
     Counts,
     HnswSettings,
     Manifest,
+    SearchMode,
     ShardEntry,
+    ShardSearch,
     consistency_problems,
 )
 
@@ -112,6 +114,7 @@ def _embedder_object(spec: EmbedderSpec) -> dict[str, object]:
 def _shard_object(shard: ShardEntry) -> dict[str, object]:
     return {
         **shard.extra,
+        **({} if shard.search is None else {"search": _search_object(shard.search)}),
         "id": shard.id,
         "rows": shard.rows,
         "dead": shard.dead,
@@ -126,6 +129,16 @@ def _shard_object(shard: ShardEntry) -> dict[str, object]:
         "index": artifact_object(shard.index),
         "chunks": artifact_object(shard.chunks),
         "deletions": None if shard.deletions is None else artifact_object(shard.deletions),
+    }
+
+
+def _search_object(search: ShardSearch) -> dict[str, object]:
+    return {
+        "mode": search.mode.value,
+        "ef_search": search.ef_search,
+        "recall": search.recall,
+        "built_recall": search.built_recall,
+        "dead": search.dead,
     }
 
 
@@ -196,5 +209,22 @@ def _parse_shard(fields: Fields) -> ShardEntry:
         index=parse_artifact(fields.child("index")),
         chunks=parse_artifact(fields.child("chunks")),
         deletions=None if deletions is None else parse_artifact(deletions),
+        search=_parse_search(fields.child_or_none("search")),
         extra=fields.rest(),
+    )
+
+
+def _parse_search(fields: Fields | None) -> ShardSearch | None:
+    if fields is None:
+        return None
+    modes = {mode.value: mode for mode in SearchMode}
+    mode = fields.text("mode")
+    if mode not in modes:
+        fields.problem("mode", f"expected one of {', '.join(modes)}, found {mode!r}")
+    return ShardSearch(
+        mode=modes.get(mode, SearchMode.EXACT),
+        ef_search=fields.whole("ef_search", minimum=1),
+        recall=fields.real("recall"),
+        built_recall=fields.real_or_none("built_recall"),
+        dead=fields.whole("dead"),
     )

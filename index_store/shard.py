@@ -22,9 +22,10 @@ from index_store.artifacts import Artifact, check_file
 from index_store.deletions import RowMask, live_mask
 from index_store.embedder import Vectors
 from index_store.errors import CorruptArtifactError, TransientError, UsageError
-from index_store.manifest import HnswSettings, ShardEntry
-from index_store.shard_options import ShardOptions
+from index_store.manifest import ShardEntry
+from index_store.shard_options import SHARD_KINDS, ShardKind, ShardOptions
 
+SQ8_MARGIN = 0.25  # bounds learned from the first rows are widened by this share on either side
 NORM_TOLERANCE = 5e-3  # vectors were rounded to float16 after they were normalised
 CANARY_HITS = 10
 
@@ -58,7 +59,7 @@ class ShardBuilder:
     def __init__(self, options: ShardOptions, dimension: int) -> None:
         self._options = options
         self._dimension = dimension
-        self._index = _new_index(options.hnsw, dimension)
+        self._index = _new_index(options, dimension)
         self._pending: list[Vectors] = []
         self._pending_rows = 0
 
@@ -70,7 +71,7 @@ class ShardBuilder:
             CorruptArtifactError: The file is not what `checkpoint` says.
         """
         builder = cls(options, dimension)
-        builder._index = _read_checked(checkpoint, options.hnsw, dimension, mapped=False)
+        builder._index = _read_checked(checkpoint, options, dimension, mapped=False)
         # FAISS does not save the generator of levels: without this the graph would differ.
         for _ in range(checkpoint.rows):
             builder._index.hnsw.random_level()
@@ -122,13 +123,16 @@ class ShardBuilder:
         if not self._index.ntotal:
             raise UsageError("a shard must have at least one row")
         file = _write(self._index, path)
-        reopened = _read_checked(file, self._options.hnsw, self._dimension, mapped=True)
+        reopened = _read_checked(file, self._options, self._dimension, mapped=True)
         _compare_answers(self._index, reopened, path)
         return file
 
     def _flush(self) -> None:
         _set_threads(self._options.threads)
-        self._index.add(np.concatenate(self._pending))
+        rows = np.concatenate(self._pending)
+        if not self._index.is_trained:
+            self._index.train(rows)
+        self._index.add(rows)
         self._pending = []
         self._pending_rows = 0
 
@@ -136,13 +140,13 @@ class ShardBuilder:
 class ShardReader:
     """A shard opened for reading, with the rows that are dead in one version; safe for threads."""
 
-    def __init__(self, index: Any, live: RowMask, ef_search: int, threads: int) -> None:  # noqa: ANN401
+    def __init__(self, index: Any, live: RowMask, entry: ShardEntry, threads: int) -> None:  # noqa: ANN401
         self._index = index
         self._flat = _flat_storage(index)
         self._live = live
-        self._ef_search = ef_search
+        self._entry = entry
         self._threads = threads
-        self._all_live = bool(live.all())
+        self._live_rows = int(live.sum())
 
     @classmethod
     def open(
@@ -168,8 +172,9 @@ class ShardReader:
         """
         check_file(path, entry.index, verify=verify)
         index = _read_index(path, entry.index, mapped=True)
-        _compare_index(index, entry.index.key, entry.rows, entry.dimension, entry.hnsw)
-        return cls(index, live_mask(dead, entry.rows), entry.hnsw.ef_search, threads)
+        expected = ShardOptions(hnsw=entry.hnsw, storage=entry.storage)
+        _compare_index(index, entry.index.key, entry.rows, entry.dimension, expected)
+        return cls(index, live_mask(dead, entry.rows), entry, threads)
 
     @property
     def rows(self) -> int:
@@ -187,10 +192,14 @@ class ShardReader:
     ) -> tuple[Scores, Rows]:
         """Find the live rows with the largest inner product.
 
+        A walk through the graph that comes back with fewer rows than there are, because it was
+        lost among dead ones, is made up for by comparing every live row.
+
         Args:
             queries: float32, shape (n, dimension), rows L2-normalised.
             k: Results per query, at least 1.
-            exact: Whether every live row is compared, instead of walking the graph.
+            exact: Whether every live row is compared, instead of walking the graph; also done when
+                the manifest says that the graph is not good enough.
             ef_search: Candidates looked at in the graph, None for the shard's own number.
             only: bool, shape (rows,): rows that may be returned, None for all live ones.
 
@@ -204,16 +213,19 @@ class ShardReader:
         _check_rows(queries, self._index.d)
         if k < 1:
             raise UsageError(f"k must be at least 1, found {k}")
-        selector = self._selector(only)
+        wanted = self._wanted(only)
         _set_threads(self._threads)
         found = min(k, self.rows)
-        if exact:
-            parameters = _FAISS.SearchParameters(sel=selector)
-            scores, rows = self._flat.search(queries, found, params=parameters)
+        if exact or self._entry.searched_exactly:
+            scores, rows = self._compare_all(queries, found, wanted)
         else:
-            ef = max(self._ef_search if ef_search is None else ef_search, found)
-            parameters = _FAISS.SearchParametersHNSW(sel=selector, efSearch=ef)
+            ef = max(self._entry.ef_search if ef_search is None else ef_search, found)
+            parameters = _FAISS.SearchParametersHNSW(sel=_selector(wanted), efSearch=ef)
             scores, rows = self._index.search(queries, found, params=parameters)
+            there_are = self._live_rows if wanted is None else int(wanted.sum())
+            short = (rows >= 0).sum(axis=1) < min(found, there_are)
+            if short.any():
+                scores[short], rows[short] = self._compare_all(queries[short], found, wanted)
         padding = ((0, 0), (0, k - found))
         scores = np.where(rows < 0, np.float32(-np.inf), scores)
         return (
@@ -228,19 +240,36 @@ class ShardReader:
         vectors: Vectors = self._flat.reconstruct_n(start, end - start)
         return vectors
 
-    def _selector(self, only: RowMask | None) -> Any:  # noqa: ANN401
-        if only is None and self._all_live:
+    def _compare_all(self, queries: Vectors, k: int, wanted: RowMask | None) -> tuple[Scores, Rows]:
+        parameters = _FAISS.SearchParameters(sel=_selector(wanted))
+        scores, rows = self._flat.search(queries, k, params=parameters)
+        return scores, rows
+
+    def _wanted(self, only: RowMask | None) -> RowMask | None:
+        """Return which rows may be returned, or None for all of them."""
+        if only is None and self._live_rows == self.rows:
             return None
-        wanted = self._live if only is None else self._live & only
-        return _FAISS.IDSelectorBitmap(np.packbits(wanted, bitorder="little"))
+        return self._live if only is None else self._live & only
 
 
-def _new_index(hnsw: HnswSettings, dimension: int) -> Any:  # noqa: ANN401
+def _selector(wanted: RowMask | None) -> Any:  # noqa: ANN401
+    if wanted is None:
+        return None
+    return _FAISS.IDSelectorBitmap(np.packbits(wanted, bitorder="little"))
+
+
+def _new_index(options: ShardOptions, dimension: int) -> Any:  # noqa: ANN401
     if not 1 <= dimension <= 65_536:
         raise UsageError(f"dimension must be in [1, 65536], found {dimension}")
-    index = _FAISS.IndexHNSWFlat(dimension, hnsw.m, _FAISS.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction = hnsw.ef_construction
-    index.hnsw.efSearch = hnsw.ef_search
+    kind, m = SHARD_KINDS[options.storage], options.hnsw.m
+    if kind.quantizer is None:
+        index = _FAISS.IndexHNSWFlat(dimension, m, _FAISS.METRIC_INNER_PRODUCT)
+    else:
+        quantizer = getattr(_FAISS.ScalarQuantizer, kind.quantizer)
+        index = _FAISS.IndexHNSWSQ(dimension, quantizer, m, _FAISS.METRIC_INNER_PRODUCT)
+        _flat_storage(index).sq.rangestat_arg = SQ8_MARGIN
+    index.hnsw.efConstruction = options.hnsw.ef_construction
+    index.hnsw.efSearch = options.hnsw.ef_search
     return index
 
 
@@ -280,19 +309,13 @@ def _write(index: Any, path: Path) -> ShardFile:  # noqa: ANN401
     )
 
 
-def _read_checked(
-    file: ShardFile,
-    hnsw: HnswSettings,
-    dimension: int,
-    *,
-    mapped: bool,
-) -> Any:  # noqa: ANN401
+def _read_checked(file: ShardFile, options: ShardOptions, dimension: int, *, mapped: bool) -> Any:  # noqa: ANN401
     """Read a file that this module wrote after comparing its hash."""
     name = file.path.name
     expected = Artifact(key=name, size_bytes=file.size_bytes, sha256=file.sha256)
     check_file(file.path, expected, verify=True)
     index = _read_index(file.path, expected, mapped=mapped)
-    _compare_index(index, name, file.rows, dimension, hnsw)
+    _compare_index(index, name, file.rows, dimension, options)
     return index
 
 
@@ -313,25 +336,34 @@ def _compare_index(
     name: str,
     rows: int,
     dimension: int,
-    hnsw: HnswSettings,
+    options: ShardOptions,
 ) -> None:
-    if type(index) is not _FAISS.IndexHNSWFlat:
+    kind, hnsw = SHARD_KINDS[options.storage], options.hnsw
+    if type(index).__name__ != kind.index:
         raise CorruptArtifactError(
-            f"{name}: type expected IndexHNSWFlat, found {type(index).__name__}"
+            f"{name}: type expected {kind.index}, found {type(index).__name__}"
         )
     storage = _flat_storage(index)
+    if type(storage).__name__ != kind.storage:
+        raise CorruptArtifactError(
+            f"{name}: storage expected {kind.storage}, found {type(storage).__name__}"
+        )
     for what, expected, found in (
         ("rows", rows, index.ntotal),
         ("dimension", dimension, index.d),
         ("metric", _FAISS.METRIC_INNER_PRODUCT, index.metric_type),
         ("m", hnsw.m, index.hnsw.nb_neighbors(1)),
         ("ef_construction", hnsw.ef_construction, index.hnsw.efConstruction),
-        ("storage", "IndexFlatIP", type(storage).__name__),
         ("stored rows", rows, storage.ntotal),
         ("stored dimension", dimension, storage.d),
+        ("quantizer", _quantizer_of(kind), storage.sq.qtype if kind.quantizer else None),
     ):
         if expected != found:
             raise CorruptArtifactError(f"{name}: {what} expected {expected}, found {found}")
+
+
+def _quantizer_of(kind: ShardKind) -> object:
+    return getattr(_FAISS.ScalarQuantizer, kind.quantizer) if kind.quantizer else None
 
 
 def _compare_answers(built: Any, reopened: Any, path: Path) -> None:  # noqa: ANN401

@@ -6,9 +6,32 @@ from dataclasses import dataclass, field
 from index_store.chunk_table import chunk_ids_hash
 from index_store.errors import UsageError
 from index_store.ids import SHARD_SCHEME, hex_digest
-from index_store.manifest import HnswSettings
+from index_store.manifest import STORAGES, HnswSettings
 
-BUILD_REVISION = "faiss-1.15-hnsw-flat"  # changes when the same rows would give other bytes
+BUILD_REVISION = "faiss-1.15-hnsw"  # changes when the same rows would give other bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardKind:
+    """What FAISS calls a way to store vectors.
+
+    Attributes:
+        index: Type of the graph.
+        storage: Type of what it stores vectors in.
+        quantizer: Name of its quantizer, None when values are stored as they come.
+    """
+
+    index: str
+    storage: str
+    quantizer: str | None = None
+
+
+# By the name in the manifest; no other types are ever read.
+SHARD_KINDS = {
+    "flat": ShardKind(index="IndexHNSWFlat", storage="IndexFlatIP"),
+    "fp16": ShardKind(index="IndexHNSWSQ", storage="IndexScalarQuantizer", quantizer="QT_fp16"),
+    "sq8": ShardKind(index="IndexHNSWSQ", storage="IndexScalarQuantizer", quantizer="QT_8bit"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,18 +42,25 @@ class ShardOptions:
         hnsw: Parameters of the graph.
         add_batch_rows: Rows added at once, at least 1; another number gives another graph.
         threads: Threads that build; one, unless cores are known to be free.
+        storage: How vectors are stored: `flat` and `fp16` keep them as they are, `sq8` rounds them
+            to 8 bits within bounds learned from the first batch of rows.
     """
 
     hnsw: HnswSettings = field(default_factory=HnswSettings)
     add_batch_rows: int = 5000
     threads: int = 1
+    storage: str = "flat"
 
     def __post_init__(self) -> None:
         """Check the bounds.
 
         Raises:
-            UsageError: A number is out of its bounds.
+            UsageError: A number is out of its bounds, or the storage is not known.
         """
+        if self.storage not in STORAGES:
+            raise UsageError(
+                f"shard storage must be one of {', '.join(STORAGES)}, found {self.storage!r}"
+            )
         for name, value, lowest, highest in (
             ("m", self.hnsw.m, 2, 256),
             ("ef_construction", self.hnsw.ef_construction, 1, 4096),
@@ -55,7 +85,7 @@ def shard_id(embedder_id: str, options: ShardOptions, chunk_ids: Iterable[bytes]
     """
     return hex_digest(
         SHARD_SCHEME,
-        BUILD_REVISION,
+        f"{BUILD_REVISION}-{options.storage}",
         embedder_id,
         options.hnsw.m,
         options.hnsw.ef_construction,

@@ -107,7 +107,7 @@ def test_what_is_no_object_is_refused(data: bytes):
         (("shards", 0, "deletions"), None, "a deletion vector goes with dead rows"),
         (("shards", 0, "dead"), 3, "3 of 2 rows are dead"),
         (("shards", 0, "metric"), "l2", "metric 'l2' is not known"),
-        (("shards", 0, "storage"), "sq8", "storage 'sq8' is not known"),
+        (("shards", 0, "storage"), "int4", "storage 'int4' is not known"),
         (("shards", 0, "index", "key"), "other/index.faiss", "is not inside docs/"),
         (("shards", 0, "index", "key"), "docs/../x", "is not inside docs/"),
     ],
