@@ -9,13 +9,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 from pyroaring import BitMap
 
-from index_store.artifacts import check_file, read_artifact
+from index_store.cache import LocalCache
 from index_store.chunk_table import ChunkTable, StoredChunk
 from index_store.collections import check_format, load_manifest
 from index_store.deletions import RowMask, decode_deletions
@@ -55,14 +54,14 @@ class SnapshotOptions:
         threads: Threads that one search may use.
         embedder_id: The embedder that will embed the questions; another one is refused. None: not
             checked.
-        cache: Folder for copies of a store that has no local files; None for a temporary one.
+        cache: Copies of a store that has no local files; None for temporary ones.
     """
 
     verify: bool = True
     exact_rows: int = EXACT_ROWS
     threads: int = 1
     embedder_id: str | None = None
-    cache: Path | None = None
+    cache: LocalCache | None = None
 
 
 class _OpenShard:
@@ -145,8 +144,8 @@ class Snapshot:
         _check_embedder(manifest, options.embedder_id)
         files = LocalFiles(storage, options.cache)
         try:
-            shards = [_open_shard(storage, entry, files, options) for entry in manifest.shards]
-            relocations = _open_relocations(storage, manifest)
+            shards = [_open_shard(entry, files, options) for entry in manifest.shards]
+            relocations = _open_relocations(files, manifest)
         except BaseException:
             files.close()
             raise
@@ -274,31 +273,26 @@ class Snapshot:
         )
 
 
-def _open_shard(
-    storage: Storage, entry: ShardEntry, files: LocalFiles, options: SnapshotOptions
-) -> _OpenShard:
+def _open_shard(entry: ShardEntry, files: LocalFiles, options: SnapshotOptions) -> _OpenShard:
     dead: BitMap | None = None
     if entry.deletions is not None:
-        data = read_artifact(storage, entry.deletions)
+        data = files.read(entry.deletions)
         dead = decode_deletions(data, entry.rows, entry.deletions.key)
         if len(dead) != entry.dead:
             raise CorruptArtifactError(
                 f"{entry.deletions.key}: dead rows expected {entry.dead}, found {len(dead)}"
             )
-    index_path = files.path(entry.index)
-    reader = ShardReader.open(
-        index_path, entry, dead=dead, verify=options.verify, threads=options.threads
-    )
-    chunks_path = files.path(entry.chunks)
-    check_file(chunks_path, entry.chunks, verify=options.verify)
+    index_path = files.checked_path(entry.index, verify=options.verify)
+    reader = ShardReader.open(index_path, entry, dead=dead, verify=False, threads=options.threads)
+    chunks_path = files.checked_path(entry.chunks, verify=options.verify)
     return _OpenShard(entry, reader, ChunkTable.open(chunks_path, rows=entry.rows))
 
 
-def _open_relocations(storage: Storage, manifest: Manifest) -> RelocationMap:
+def _open_relocations(files: LocalFiles, manifest: Manifest) -> RelocationMap:
     artifact = manifest.relocations
     if artifact is None:
         return RelocationMap([])
-    return RelocationMap(decode_relocations(read_artifact(storage, artifact), artifact.key))
+    return RelocationMap(decode_relocations(files.read(artifact), artifact.key))
 
 
 def _check_embedder(manifest: Manifest, embedder_id: str | None) -> None:
