@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from index_store.cache import LocalCache
 from index_store.collections import check_format, load_manifest
 from index_store.embedder import Embedder, EmbedderSpec
 from index_store.errors import CorruptArtifactError, IndexStoreError, NotFoundError, TransientError
@@ -75,6 +76,7 @@ class LiveCollection:
         open_embedder: Opens the embedder of an identity, or raises why it cannot.
         options: Channel, retry time and the bound of exact search.
         clock_ms: Milliseconds since the epoch.
+        cache: Copies of a store without local files, shared by all collections.
     """
 
     def __init__(
@@ -84,12 +86,15 @@ class LiveCollection:
         open_embedder: OpenEmbedder,
         options: RetrieverOptions,
         clock_ms: Clock,
+        *,
+        cache: LocalCache | None = None,
     ) -> None:
         self.name = name
         self._storage = storage
         self._open_embedder = open_embedder
         self._options = options
         self._clock_ms = clock_ms
+        self._cache = cache
         self._log = CommitLog(storage, name, clock_ms=clock_ms)
         self._live: Generation | None = None
         self._draining: Generation | None = None
@@ -200,7 +205,11 @@ class LiveCollection:
     def _open(self, published: PublishedVersion) -> Generation:
         manifest = load_manifest(self._storage, published)
         embedder = self._open_embedder(manifest.embedder)
-        options = SnapshotOptions(exact_rows=self._options.exact_rows, embedder_id=embedder.spec.id)
+        options = SnapshotOptions(
+            exact_rows=self._options.exact_rows,
+            embedder_id=embedder.spec.id,
+            cache=self._cache,
+        )
         snapshot = Snapshot.open_published(self._storage, published, options=options)
         generation = Generation(snapshot, embedder, self._clock_ms())
         try:

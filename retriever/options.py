@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from index_store.cache import CacheOptions
 from index_store.errors import UsageError
 from retriever.links import LinkOptions
 
@@ -34,6 +35,7 @@ class RetrieverOptions:
         max_body_bytes: Longest request body.
         search_threads: Searches that run at the same time; others wait.
         links: Where the documents themselves are served.
+        cache: Where copies of a store without local files are kept; None for temporary ones.
 
     Raises:
         UsageError: A value is out of range; every one that is gets named.
@@ -52,6 +54,7 @@ class RetrieverOptions:
     max_body_bytes: int = 65_536
     search_threads: int = 4
     links: LinkOptions = field(default_factory=LinkOptions)
+    cache: CacheOptions | None = None
 
     def __post_init__(self) -> None:
         problems = [f"{name} must be above 0" for name in _POSITIVE if getattr(self, name) <= 0]

@@ -8,6 +8,7 @@ import logging
 import threading
 from dataclasses import dataclass
 
+from index_store.cache import LocalCache
 from index_store.clock import system_clock_ms
 from index_store.collections import list_collections
 from index_store.embedder import Embedder, EmbedderSpec
@@ -50,6 +51,7 @@ class LiveStore:
         self._options = options
         self._clock_ms = clock_ms
         self._storage = open_storage(options.store)
+        self._cache = None if options.cache is None else LocalCache(options.cache)
         self._collections: dict[str, LiveCollection] = {}
         self._embedders: dict[str, Embedder] = {}
         self._error: str | None = "the store was not read yet"
@@ -86,7 +88,12 @@ class LiveStore:
         for name in names:
             if name not in known:
                 known[name] = LiveCollection(
-                    self._storage, name, self._embedder, self._options, self._clock_ms
+                    self._storage,
+                    name,
+                    self._embedder,
+                    self._options,
+                    self._clock_ms,
+                    cache=self._cache,
                 )
         self._collections = known  # one assignment: requests read it without a lock
         for collection in known.values():

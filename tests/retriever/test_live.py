@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from index_store.cache import CacheOptions
 from index_store.embedder import EmbedderSpec, Tokenizer, Vectors
 from index_store.errors import NotFoundError, TransientError, UsageError
 from retriever.options import RetrieverOptions
@@ -205,3 +206,17 @@ def test_a_collection_is_found_by_name_or_by_being_the_only_one(publisher: Publi
 def test_an_unknown_kind_of_store_is_refused_at_once():
     with pytest.raises(UsageError, match="gopher"):
         LiveStore(RetrieverOptions(store="gopher://somewhere"))
+
+
+def test_a_cache_is_filled_once_and_serves_the_next_process(publisher: Publisher, tmp_path: Path):
+    publisher.publish("docs", {"a.txt": ["the trial period lasts three months"]})
+    cache = CacheOptions(folder=tmp_path / "cache", copy_folders=True)
+    for _ in range(2):
+        store = LiveStore(RetrieverOptions(store=publisher.url, cache=cache))
+        store.refresh()
+        copies = {path.name: path.stat().st_ino for path in cache.folder.iterdir()}
+        assert len(copies) == 2
+        with store.find("docs").hold() as generation:
+            assert generation.search(Query(text="trial", k=1))
+        store.close()
+        assert {path.name: path.stat().st_ino for path in cache.folder.iterdir()} == copies
