@@ -2,12 +2,14 @@
 
 Invariants: an artifact is referred to only after its bytes were read back and agreed; an object
 that holds other bytes is never overwritten, because another version may refer to it, unless its
-key is its own hash.
+key is its own hash; a retired key is never used again, because somebody may be about to delete it.
 """
 
 import hashlib
 import io
-from dataclasses import dataclass
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -45,7 +47,9 @@ def measure(key: str, source: bytes | Path) -> Artifact:
         return _measure_stream(key, file)
 
 
-def store_artifact(storage: Storage, key: str, source: bytes | Path) -> Artifact:
+def store_artifact(
+    storage: Storage, key: str, source: bytes | Path, *, avoid: Container[str] = frozenset()
+) -> Artifact:
     """Store a file unless it is there already, and read it back.
 
     Args:
@@ -53,6 +57,7 @@ def store_artifact(storage: Storage, key: str, source: bytes | Path) -> Artifact
         key: Where to put it. When another file is there, this one goes beside it, under a key that
             bears its hash.
         source: The bytes, or a local file.
+        avoid: Keys that were retired; a number is added to the name of such a one.
 
     Returns:
         The artifact; its key may differ from `key` as said above.
@@ -63,11 +68,17 @@ def store_artifact(storage: Storage, key: str, source: bytes | Path) -> Artifact
         UnknownOutcomeError: The reply to the write was lost; storing again is harmless.
     """
     wanted = measure(key, source)
-    if _stored(storage, wanted.key) not in {None, wanted} and wanted.sha256 not in key:
-        wanted = measure(_key_beside(key, wanted.sha256), source)
-    if _stored(storage, wanted.key) != wanted:
-        storage.put(wanted.key, source)
-        verify_artifact(storage, wanted)
+    for name in _names(key, wanted.sha256):
+        wanted = replace(wanted, key=name)
+        if name in avoid:
+            continue
+        found = _stored(storage, name)
+        if found == wanted:
+            return wanted
+        if found is None or wanted.sha256 in name:
+            break
+    storage.put(wanted.key, source)
+    verify_artifact(storage, wanted)
     return wanted
 
 
@@ -156,9 +167,15 @@ def _measure_stream(key: str, stream: BinaryIO | io.BufferedReader) -> Artifact:
     return Artifact(key=key, size_bytes=size_bytes, sha256=hasher.hexdigest())
 
 
-def _key_beside(key: str, sha256: str) -> str:
+def _names(key: str, sha256: str) -> Iterator[str]:
+    """Yield the keys that a file may go by: its own, one with its hash, numbered ones."""
     path = PurePosixPath(key)
-    return str(path.with_name(f"{path.stem}-{sha256}{path.suffix}"))
+    yield key
+    stem = path.stem if sha256 in key else f"{path.stem}-{sha256}"
+    if sha256 not in key:
+        yield str(path.with_name(f"{stem}{path.suffix}"))
+    for number in count(1):
+        yield str(path.with_name(f"{stem}-{number}{path.suffix}"))
 
 
 class _Reader(io.RawIOBase):

@@ -1,6 +1,6 @@
 """Reading the catalog of a version from the store, and writing what changed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import pyarrow as pa
 
@@ -31,6 +31,8 @@ def store_changes(
     parts: Sequence[CatalogPart],
     changed: Iterable[DocumentRecord],
     removed: Iterable[str],
+    *,
+    avoid: Container[str] = frozenset(),
 ) -> tuple[CatalogPart, ...]:
     """Write changed lines as a new part, together with the parts that are due for merging.
 
@@ -40,6 +42,7 @@ def store_changes(
         parts: The catalog that the changes apply to, oldest first.
         changed: Documents whose line is new or differs, each uri once.
         removed: Names of documents that are gone.
+        avoid: Keys that were retired and must not be used again.
 
     Returns:
         The parts of the new catalog, oldest first; `parts` itself when nothing changed.
@@ -58,7 +61,8 @@ def store_changes(
     if not merged.num_rows:
         return plan.kept
     data = encode_table(merged)
-    artifact = store_artifact(storage, catalog_key(collection, sha256_hex(data)), data)
+    key = catalog_key(collection, sha256_hex(data))
+    artifact = store_artifact(storage, key, data, avoid=avoid)
     return (*plan.kept, CatalogPart(artifact=artifact, rows=merged.num_rows))
 
 

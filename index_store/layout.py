@@ -10,7 +10,12 @@ from index_store.errors import UsageError
 
 EMBEDDINGS_FOLDER = "embeddings"  # at store level: every collection shares what was paid for
 COLLECTION_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+SHARDS_FOLDER = "shards"
+# Everything that expiry may delete lies in one of these; an unknown folder is left alone.
+VERSIONED_FOLDERS = ("catalog", "deletions", "relocations", SHARDS_FOLDER, "versions")
 LOG_NAME = re.compile(r"(\d{12})\.json")
+CHECKPOINT_NAME = re.compile(r"checkpoint-(\d{12})\.json")
+TAIL_NAME = re.compile(r"tail-(\d{12})\.json")
 
 
 def check_collection(name: str) -> str:
@@ -42,6 +47,16 @@ def log_key(collection: str, seq: int) -> str:
     return f"{collection}/log/{seq:012d}.json"
 
 
+def checkpoint_key(collection: str, seq: int) -> str:
+    """Key of the state after record `seq`; sorts after every record."""
+    return f"{collection}/log/checkpoint-{seq:012d}.json"
+
+
+def tail_key(collection: str, seq: int) -> str:
+    """Key of the records from the checkpoint before to record `seq`; sorts after checkpoints."""
+    return f"{collection}/log/tail-{seq:012d}.json"
+
+
 def manifest_key(collection: str, version: str) -> str:
     """Key of a version's manifest."""
     return f"{collection}/versions/{version}/manifest.json"
@@ -60,6 +75,12 @@ def shard_index_key(collection: str, shard: str) -> str:
 def shard_chunks_key(collection: str, shard: str) -> str:
     """Key of a shard's chunk table."""
     return f"{collection}/shards/{shard}/chunks.arrow"
+
+
+def shard_of(key: str) -> str | None:
+    """Return the id of the shard in whose folder an object lies, or None when it lies elsewhere."""
+    parts = key.split("/")
+    return parts[2] if len(parts) == 4 and parts[1] == SHARDS_FOLDER else None
 
 
 def shard_record_key(collection: str, shard: str) -> str:

@@ -2,31 +2,87 @@
 
 Invariants: the current state is the fold of records 1..N and nothing else; a record is appended
 only as number N+1 by somebody who read 1..N; a lost reply is settled by reading the record back
-and comparing its id.
+and comparing its id. Checkpoints only save requests: a missing or damaged one costs time, and
+failing to write one is no failure of the append.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from index_store.clock import random_nonce, system_clock_ms
 from index_store.errors import (
     ConflictError,
     CorruptArtifactError,
+    IndexStoreError,
     NotFoundError,
     TransientError,
     UnknownOutcomeError,
+    UsageError,
 )
-from index_store.layout import LOG_NAME, check_collection, log_key, log_prefix
-from index_store.log_records import (
-    LogChange,
-    LogRecord,
-    LogState,
-    encode_record,
-    fold,
-    parse_record,
+from index_store.layout import (
+    LOG_NAME,
+    check_collection,
+    checkpoint_key,
+    log_key,
+    log_prefix,
+    tail_key,
 )
+from index_store.log_checkpoints import (
+    CHECKPOINT_RECORDS,
+    SMALL_LOG_RECORDS,
+    CheckpointNames,
+    encode_checkpoint,
+    encode_tail,
+    parse_checkpoint,
+    parse_tail,
+)
+from index_store.log_fold import fold
+from index_store.log_records import Change, LogRecord, LogState, encode_record, parse_record
 from index_store.storage.base import Storage
 
 SETTLE_ATTEMPTS = 3  # creations of one record, the first and two after lost replies
+FAR_BEHIND_RECORDS = 8  # records to read one by one; beyond, a checkpoint is worth a look
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogAudit:
+    """What every single record of a log adds up to, checkpoints ignored.
+
+    Attributes:
+        state: The state.
+        modified_ms: When each record was written by the store's own clock, by number.
+    """
+
+    state: LogState
+    modified_ms: Mapping[int, int]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Known:
+    """What was read of a log so far.
+
+    Attributes:
+        state: The state.
+        base: The checkpoint that `recent` follows.
+        recent: The records after it.
+        names: Checkpoints and tails that were seen.
+    """
+
+    state: LogState = field(default_factory=LogState)
+    base: int = 0
+    recent: list[LogRecord] = field(default_factory=list)
+    names: CheckpointNames = field(default_factory=CheckpointNames)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listed:
+    """What a listing of the log's folder shows: records by number, checkpoints and tails."""
+
+    modified_ms: Mapping[int, int]
+    names: CheckpointNames
 
 
 class CommitLog:
@@ -44,7 +100,7 @@ class CommitLog:
         self._collection = check_collection(collection)
         self._clock_ms = clock_ms
         self._nonce = nonce
-        self._state = LogState()
+        self._known = _Known()
 
     @property
     def collection(self) -> str:
@@ -59,15 +115,45 @@ class CommitLog:
             UsageError: A record was written by a newer nightpress.
             TransientError: The store could not be read.
         """
-        last = self._last_seq()
-        records = [self._read_record(seq) for seq in range(self._state.seq + 1, last + 1)]
-        try:
-            self._state = fold(self._state, records)
-        except ConflictError as error:
-            raise CorruptArtifactError(f"log of {self._collection}: {error}") from error
-        return self._state
+        if not self._known.state.seq:
+            self._start_from_checkpoint()
+        # The last known record is listed again: nothing may vouch for one that is not there.
+        listed = self._list(after=self._known.state.seq - 1)
+        last = max(listed.modified_ms, default=0)
+        if last < self._known.state.seq:
+            self._read_record(self._known.state.seq)  # a listing may lack a record just made
+        if last - self._known.state.seq > FAR_BEHIND_RECORDS:
+            self._adopt(listed.names)
+        self._extend([self._read_record(seq) for seq in range(self._known.state.seq + 1, last + 1)])
+        self._rebase(listed.names)
+        return self._known.state
 
-    def append(self, state: LogState, change: LogChange) -> LogState:
+    def audit(self) -> LogAudit:
+        """Read every record from the first one on, whatever checkpoints say.
+
+        Raises:
+            CorruptArtifactError: A record is missing, damaged, or breaks a rule; or what the
+                checkpoints led to is not what the records say.
+            UsageError: A record was written by a newer nightpress.
+            TransientError: The store could not be read.
+        """
+        believed = self.read()
+        listed = self._list(after=-1)
+        records = [self._read_record(seq) for seq in range(1, believed.seq + 1)]
+        state = self._folded(LogState(), records)
+        if state != believed:
+            raise CorruptArtifactError(
+                f"log of {self._collection}: a checkpoint differs from the records; "
+                "delete the checkpoints and tails beside the records"
+            )
+        missing = [seq for seq in range(1, believed.seq + 1) if seq not in listed.modified_ms]
+        if missing:
+            raise CorruptArtifactError(
+                f"log of {self._collection}: the listing lacks record {missing[0]}"
+            )
+        return LogAudit(state=state, modified_ms=listed.modified_ms)
+
+    def append(self, state: LogState, change: Change) -> LogState:
         """Append a change as the record after `state`.
 
         Args:
@@ -91,19 +177,105 @@ class CommitLog:
         )
         after = fold(state, [record])
         self._create(record)
-        self._state = after
+        if self._known.state.seq == state.seq:
+            self._known.recent.append(record)
+            self._known.state = after
+            self._save_checkpoint()
         return after
 
-    def _last_seq(self) -> int:
-        """Return the highest number listed; a listing may miss neighbours of a record just made."""
+    def _list(self, *, after: int) -> _Listed:
+        """List the records beyond number `after`, and all checkpoints and tails."""
         prefix = log_prefix(self._collection)
-        last = self._state.seq
-        known = log_key(self._collection, last) if last else ""
-        for entry in self._storage.list(prefix, after=known):
-            name = LOG_NAME.fullmatch(entry.key.removeprefix(prefix))
-            if name:
-                last = max(last, int(name[1]))
-        return last
+        entries = self._storage.list(
+            prefix, after=log_key(self._collection, after) if after > 0 else ""
+        )
+        modified_ms: dict[int, int] = {}
+        others = []
+        for entry in entries:
+            name = entry.key.removeprefix(prefix)
+            record = LOG_NAME.fullmatch(name)
+            if record:
+                modified_ms[int(record[1])] = entry.modified_ms
+            else:
+                others.append(name)
+        return _Listed(modified_ms=modified_ms, names=CheckpointNames.of(others))
+
+    def _start_from_checkpoint(self) -> None:
+        """Look for checkpoints before the first listing, which would show every record."""
+        prefix = log_prefix(self._collection)
+        entries = self._storage.list(prefix, after=f"{prefix}checkpoint")
+        self._adopt(CheckpointNames.of(entry.key.removeprefix(prefix) for entry in entries))
+
+    def _adopt(self, names: CheckpointNames) -> None:
+        """Start from what reaches farthest; stay as it is when that is missing or damaged."""
+        for offered in (names, replace(names, tails=())):
+            if offered.reach <= self._known.state.seq:
+                return
+            try:
+                self._known = self._read_checkpoint(offered)
+            except (NotFoundError, CorruptArtifactError, ConflictError, UsageError) as error:
+                _logger.warning("log of %s: checkpoint not used: %s", self._collection, error)
+            else:
+                return
+
+    def _read_checkpoint(self, names: CheckpointNames) -> _Known:
+        reach, base, recent = names.reach, names.reach, list[LogRecord]()
+        if reach in names.tails:
+            key = tail_key(self._collection, reach)
+            tail = parse_tail(self._storage.read(key), key, reach)
+            base, recent = tail.base, list(tail.records)
+        state = LogState()
+        if base:
+            key = checkpoint_key(self._collection, base)
+            state = parse_checkpoint(self._storage.read(key), key, base)
+        return _Known(state=fold(state, recent), base=base, recent=recent, names=names)
+
+    def _extend(self, records: list[LogRecord]) -> None:
+        self._known.state = self._folded(self._known.state, records)
+        self._known.recent += records
+
+    def _rebase(self, names: CheckpointNames) -> None:
+        """Let the next tail follow the newest checkpoint there is, whoever wrote it."""
+        known = self._known
+        known.names = names
+        base = max((seq for seq in names.checkpoints if seq <= known.state.seq), default=0)
+        if base > known.base:
+            known.recent = [record for record in known.recent if record.seq > base]
+            known.base = base
+        if known.state.seq - known.base >= CHECKPOINT_RECORDS:
+            known.recent = []  # the next append makes a checkpoint, which needs none of them
+
+    def _folded(self, state: LogState, records: list[LogRecord]) -> LogState:
+        try:
+            return fold(state, records)
+        except ConflictError as error:
+            raise CorruptArtifactError(f"log of {self._collection}: {error}") from error
+
+    def _save_checkpoint(self) -> None:
+        """Write what saves the next reader requests, and delete what is outdated."""
+        known = self._known
+        seq = known.state.seq
+        if seq <= SMALL_LOG_RECORDS:
+            return
+        try:
+            if seq - known.base >= CHECKPOINT_RECORDS:
+                data = encode_checkpoint(known.state)
+                self._storage.put(checkpoint_key(self._collection, seq), data)
+                known.base, known.recent = seq, []
+                known.names = known.names.including(checkpoint=seq)
+            else:
+                data = encode_tail(known.base, known.recent)
+                self._storage.put(tail_key(self._collection, seq), data)
+                known.names = known.names.including(tail=seq)
+            self._delete_outdated(known.names.outdated())
+        except IndexStoreError as error:
+            _logger.warning("log of %s has no checkpoint %d: %s", self._collection, seq, error)
+
+    def _delete_outdated(self, outdated: CheckpointNames) -> None:
+        for seq in outdated.tails:
+            self._storage.delete(tail_key(self._collection, seq))
+        for seq in outdated.checkpoints:
+            self._storage.delete(checkpoint_key(self._collection, seq))
 
     def _read_record(self, seq: int) -> LogRecord:
         key = log_key(self._collection, seq)

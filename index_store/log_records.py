@@ -1,19 +1,21 @@
-"""The commit log's records, and the fold that turns them into the state of a collection; pure.
+"""The commit log's records as values and as bytes, and the state they add up to; pure.
 
-Invariants: records are numbered from 1 without gaps; a record bears the hash of its own content;
-every record is checked against the state before it, so a log that breaks a rule is never served.
+Invariants: a record bears its number and the hash of its own content; a kind that this nightpress
+does not know is refused, never skipped; a key that was ever retired stays in the state for ever.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import chain
 
 import orjson
 
 from index_store.artifacts import Artifact, sha256_hex
-from index_store.errors import ConflictError, CorruptArtifactError, NotFoundError, UsageError
+from index_store.errors import CorruptArtifactError, NotFoundError, UsageError
 from index_store.fields import HEX_64, Fields, parse_object, raise_problems
+from index_store.layout import shard_of
 
 LOG_FORMAT_VERSION = 1
 CANDIDATE = "candidate"  # moved by every publish
@@ -21,6 +23,8 @@ PRODUCTION = "production"  # moved by promote; what readers open
 MIN_PREFIX_CHARS = 6  # shortest beginning of a version that people may type
 VERSION_PREFIX = re.compile(rf"[0-9a-f]{{{MIN_PREFIX_CHARS},64}}")
 CHANNEL_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
+PIN_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+OBJECT_KEY = re.compile(r"[^/]+(/[^/]+)+")
 
 
 class RecordKind(Enum):
@@ -28,11 +32,20 @@ class RecordKind(Enum):
 
     PUBLISH = "publish"  # makes a version known and moves `candidate` to it
     PROMOTE = "promote"  # moves a channel to a known version
+    ROLLBACK = "rollback"  # moves a channel back to the version it was promoted from
+    PIN = "pin"  # keeps a version under a name, whatever expiry would do
+    UNPIN = "unpin"  # lets go of it
+    RETIRE = "retire"  # forgets versions, and says which objects no version may refer to again
+    PURGE = "purge"  # says that retired objects are about to be deleted
+
+
+_PIN_KINDS = frozenset({RecordKind.PIN, RecordKind.UNPIN})
+_KEY_KINDS = frozenset({RecordKind.RETIRE, RecordKind.PURGE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogChange:
-    """What somebody wants to append.
+    """A move of a channel: publish, promote or rollback.
 
     Attributes:
         kind: What it does.
@@ -56,6 +69,47 @@ class LogChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PinChange:
+    """A name given to a version, or taken from it.
+
+    Attributes:
+        kind: PIN or UNPIN.
+        name: The name.
+        version: The version it is given to or taken from, 64 hexadecimal characters.
+        run: Run that asks for it, empty when a person does.
+        reason: One line for people.
+    """
+
+    kind: RecordKind
+    name: str
+    version: str
+    run: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyChange:
+    """Versions and objects that are given up, in two steps with a grace period between them.
+
+    Attributes:
+        kind: RETIRE or PURGE.
+        keys: Objects that no version may refer to any more; for PURGE retired ones.
+        versions: Versions that cannot be opened any more; none for PURGE.
+        run: Run that asks for it, empty when a person does.
+        reason: One line for people.
+    """
+
+    kind: RecordKind
+    keys: tuple[str, ...]
+    versions: tuple[str, ...] = ()
+    run: str = ""
+    reason: str = ""
+
+
+Change = LogChange | PinChange | KeyChange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogRecord:
     """A change with its place in the log.
 
@@ -69,7 +123,7 @@ class LogRecord:
     seq: int
     id: str
     at_ms: int
-    change: LogChange
+    change: Change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,42 +154,35 @@ class LogState:
     Attributes:
         seq: Number of the last record, 0 for an empty log.
         at_ms: Time of the last record, 0 for an empty log.
-        versions: Known versions in the order they were published.
+        versions: Versions that can be opened, in the order they were published.
         channels: Version that each channel points to.
+        history: Versions that each promoted channel can be rolled back to, the next one last.
+        pins: Version that each name holds.
+        retired_versions: Record that retired each forgotten version.
+        retired: Record that retired each object that is not purged yet, by key.
+        purged: Record that purged each object, by key.
     """
 
     seq: int = 0
     at_ms: int = 0
     versions: Mapping[str, PublishedVersion] = field(default_factory=dict)
     channels: Mapping[str, str] = field(default_factory=dict)
+    history: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pins: Mapping[str, str] = field(default_factory=dict)
+    retired_versions: Mapping[str, int] = field(default_factory=dict)
+    retired: Mapping[str, int] = field(default_factory=dict)
+    purged: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def forbidden_keys(self) -> frozenset[str]:
+        """Keys that no new version may refer to: whoever retired them may delete them any time."""
+        return frozenset(chain(self.retired, self.purged))
 
-def fold(state: LogState, records: Iterable[LogRecord]) -> LogState:
-    """Apply records in order.
-
-    Raises:
-        ConflictError: A record does not follow from the state before it.
-    """
-    seq, at_ms = state.seq, state.at_ms
-    versions, channels = dict(state.versions), dict(state.channels)
-    for record in records:
-        change = record.change
-        if record.seq != seq + 1 or record.at_ms < at_ms:
-            raise ConflictError(f"log record {record.seq} does not follow record {seq}")
-        if channels.get(change.channel) != change.expected:
-            found = _named(channels.get(change.channel))
-            raise ConflictError(
-                f"channel {change.channel}: expected {_named(change.expected)}, found {found}"
-            )
-        match change.kind:
-            case RecordKind.PUBLISH:
-                versions[change.version] = _published(record, versions)
-            case RecordKind.PROMOTE:
-                if change.version not in versions:
-                    raise ConflictError(f"version {change.version} is not published")
-        channels[change.channel] = change.version
-        seq, at_ms = record.seq, record.at_ms
-    return LogState(seq=seq, at_ms=at_ms, versions=versions, channels=channels)
+    @property
+    def forbidden_shards(self) -> frozenset[str]:
+        """Ids of shards with a forbidden key; a new shard of the same chunks takes another id."""
+        shards = map(shard_of, chain(self.retired, self.purged))
+        return frozenset(shard for shard in shards if shard is not None)
 
 
 def resolve_version(
@@ -158,6 +205,8 @@ def resolve_version(
         )
     found = [known for name, known in state.versions.items() if name.startswith(version)]
     if not found:
+        if any(name.startswith(version) for name in state.retired_versions):
+            raise NotFoundError(f"version {version} was retired and cannot be opened any more")
         raise NotFoundError(f"version {version} does not exist")
     if len(found) > 1:
         raise UsageError(f"version {version} fits {len(found)} versions; type more of it")
@@ -175,7 +224,7 @@ def encode_record(record: LogRecord, key: str) -> bytes:
         UsageError: No reader would accept it; a bad record would spoil the log for ever.
     """
     try:
-        data = _dump(_record_object(record))
+        data = seal("record", _record_body(record))
         parse_record(data, key, record.seq)
     except (orjson.JSONEncodeError, CorruptArtifactError) as error:
         raise UsageError(str(error)) from error
@@ -195,33 +244,39 @@ def parse_record(data: bytes, key: str, seq: int) -> LogRecord:
         UsageError: It was written by a newer nightpress.
     """
     what = f"log record {key}"
-    outer = parse_object(data, what)
-    body = outer.get("record")
+    body = parse_sealed(data, "record", what)
     problems: list[str] = []
     fields = Fields(body, "", problems)
-    if isinstance(body, dict) and outer.get("sha256") != _body_hash(body):
-        raise CorruptArtifactError(f"{what}: its content does not agree with its sha256")
     if fields.whole("format_version", minimum=1) > LOG_FORMAT_VERSION:
         raise UsageError(f"{what} was written by a newer nightpress; upgrade this one")
     kind = _parse_kind(fields, what)
     if fields.whole("seq", minimum=1) != seq:
         fields.problem("seq", f"expected {seq}")
-    manifest = fields.child_or_none("manifest")
-    if (manifest is not None) != (kind is RecordKind.PUBLISH):
-        fields.problem("manifest", "belongs to published versions and to them alone")
-    change = LogChange(
-        kind=kind,
-        version=fields.text("version", pattern=HEX_64),
-        channel=fields.text("channel", pattern=CHANNEL_NAME),
-        expected=fields.text_or_none("expected", pattern=HEX_64),
-        run=fields.text("run"),
-        reason=fields.text("reason"),
-        manifest=None if manifest is None else parse_artifact(manifest),
-        parent=fields.text_or_none("parent", pattern=HEX_64),
-    )
+    change = _parse_change(fields, kind)
     record = LogRecord(seq=seq, id=fields.text("id"), at_ms=fields.whole("at_ms"), change=change)
     raise_problems(what, problems)
     return record
+
+
+def seal(name: str, body: dict[str, object]) -> bytes:
+    """Return the bytes of a file of the log: a body under `name`, and its hash."""
+    return orjson.dumps(
+        {name: body, "sha256": _body_hash(body)},
+        option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE,
+    )
+
+
+def parse_sealed(data: bytes, name: str, what: str) -> object:
+    """Return the body that `seal` wrote under `name`, after checking its hash.
+
+    Raises:
+        CorruptArtifactError: It is damaged.
+    """
+    outer = parse_object(data, what)
+    body = outer.get(name)
+    if isinstance(body, dict) and outer.get("sha256") != _body_hash(body):
+        raise CorruptArtifactError(f"{what}: its content does not agree with its sha256")
+    return body
 
 
 def artifact_object(artifact: Artifact) -> dict[str, object]:
@@ -238,40 +293,66 @@ def parse_artifact(fields: Fields) -> Artifact:
     )
 
 
-def _record_object(record: LogRecord) -> dict[str, object]:
+def _record_body(record: LogRecord) -> dict[str, object]:
     change = record.change
-    body: dict[str, object] = {
+    return {
         "format_version": LOG_FORMAT_VERSION,
         "seq": record.seq,
         "id": record.id,
         "at_ms": record.at_ms,
         "kind": change.kind.value,
-        "version": change.version,
-        "channel": change.channel,
-        "expected": change.expected,
         "run": change.run,
         "reason": change.reason,
-        "manifest": None if change.manifest is None else artifact_object(change.manifest),
-        "parent": change.parent,
+        **_change_fields(change),
     }
-    return {"record": body, "sha256": _body_hash(body)}
 
 
-def _published(record: LogRecord, versions: Mapping[str, PublishedVersion]) -> PublishedVersion:
-    change = record.change
-    if change.version in versions:
-        raise ConflictError(f"version {change.version} is published already")
-    if change.parent is not None and change.parent not in versions:
-        raise ConflictError(f"parent {change.parent} of {change.version} is not published")
-    if change.manifest is None or change.manifest.sha256 != change.version:
-        raise ConflictError(f"version {change.version} is not the hash of its manifest")
-    return PublishedVersion(
-        version=change.version,
-        manifest=change.manifest,
-        parent=change.parent,
-        published_at_ms=record.at_ms,
-        run=change.run,
-        seq=record.seq,
+def _change_fields(change: Change) -> dict[str, object]:
+    match change:
+        case LogChange():
+            return {
+                "version": change.version,
+                "channel": change.channel,
+                "expected": change.expected,
+                "manifest": None if change.manifest is None else artifact_object(change.manifest),
+                "parent": change.parent,
+            }
+        case PinChange():
+            return {"name": change.name, "version": change.version}
+        case KeyChange():
+            return {"keys": list(change.keys), "versions": list(change.versions)}
+
+
+def _parse_change(fields: Fields, kind: RecordKind) -> Change:
+    run, reason = fields.text("run"), fields.text("reason")
+    if kind in _PIN_KINDS:
+        return PinChange(
+            kind=kind,
+            name=fields.text("name", pattern=PIN_NAME),
+            version=fields.text("version", pattern=HEX_64),
+            run=run,
+            reason=reason,
+        )
+    if kind in _KEY_KINDS:
+        return KeyChange(
+            kind=kind,
+            keys=fields.texts("keys", pattern=OBJECT_KEY),
+            versions=fields.texts("versions", pattern=HEX_64),
+            run=run,
+            reason=reason,
+        )
+    manifest = fields.child_or_none("manifest")
+    if (manifest is not None) != (kind is RecordKind.PUBLISH):
+        fields.problem("manifest", "belongs to published versions and to them alone")
+    return LogChange(
+        kind=kind,
+        version=fields.text("version", pattern=HEX_64),
+        channel=fields.text("channel", pattern=CHANNEL_NAME),
+        expected=fields.text_or_none("expected", pattern=HEX_64),
+        run=run,
+        reason=reason,
+        manifest=None if manifest is None else parse_artifact(manifest),
+        parent=fields.text_or_none("parent", pattern=HEX_64),
     )
 
 
@@ -285,15 +366,5 @@ def _parse_kind(fields: Fields, what: str) -> RecordKind:
         ) from error
 
 
-def _named(version: str | None) -> str:
-    return "nothing" if version is None else version
-
-
 def _body_hash(body: dict[str, object]) -> str:
     return sha256_hex(orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
-
-
-def _dump(value: dict[str, object]) -> bytes:
-    return orjson.dumps(
-        value, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    )

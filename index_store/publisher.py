@@ -1,8 +1,8 @@
-"""Publishing a version and moving a channel: the shell around manifest and commit log.
+"""Publishing versions, moving channels and pinning: the shell around manifest and commit log.
 
 Invariants: files first, then the manifest, then the log record, which alone makes the version
-visible; every step can be repeated after a crash anywhere, also after a success whose reply was
-lost.
+visible; a version is published only after a state in which none of its files is retired; every
+step can be repeated after a crash anywhere, also after a success whose reply was lost.
 """
 
 import logging
@@ -11,14 +11,18 @@ from dataclasses import dataclass
 
 from index_store.artifacts import Artifact, sha256_hex, store_artifact
 from index_store.collections import ensure_format
-from index_store.errors import ConflictError, CorruptArtifactError
+from index_store.errors import ConflictError, CorruptArtifactError, NotFoundError, UsageError
 from index_store.layout import manifest_key
 from index_store.log import CommitLog
+from index_store.log_fold import follows
 from index_store.log_records import (
     CANDIDATE,
+    PIN_NAME,
     PRODUCTION,
+    Change,
     LogChange,
     LogState,
+    PinChange,
     RecordKind,
     resolve_version,
 )
@@ -58,7 +62,8 @@ def publish(
         reason: One line for people.
 
     Raises:
-        ConflictError: Another version was published since; plan again on it.
+        ConflictError: Another version was published since, or a file of this one was retired;
+            plan again.
         UsageError: The manifest contradicts itself.
         CorruptArtifactError: A file of the manifest is missing or has another size.
         TransientError: The store could not be read or written.
@@ -71,7 +76,9 @@ def publish(
         return Published(version=version, state=current)
     ensure_format(storage, manifest.collection)
     _check_present(storage, manifest.collection, manifest.artifacts)
-    stored = store_artifact(storage, manifest_key(manifest.collection, version), data)
+    stored = store_artifact(
+        storage, manifest_key(manifest.collection, version), data, avoid=current.forbidden_keys
+    )
     change = LogChange(
         kind=RecordKind.PUBLISH,
         version=version,
@@ -82,7 +89,8 @@ def publish(
         manifest=stored,
         parent=manifest.parent,
     )
-    after = _append(log, current, change)
+    keys = frozenset(artifact.key for artifact in (stored, *manifest.artifacts))
+    after = _append(log, current, change, keys=keys)
     _logger.info("published %s version %s as record %d", log.collection, version, after.seq)
     return Published(version=version, state=after)
 
@@ -133,17 +141,121 @@ def promote(
     return Published(version=target, state=after)
 
 
-def _append(log: CommitLog, state: LogState, change: LogChange) -> LogState:
-    """Append, and again after records of others that do not touch what the change expects."""
+def rollback(
+    log: CommitLog, *, channel: str = PRODUCTION, run: str = "", reason: str = ""
+) -> Published:
+    """Point a channel back at the version it was promoted from; no file is touched.
+
+    Args:
+        log: The log of the collection.
+        channel: The channel to move.
+        run: Run that asks for it, empty when a person does.
+        reason: One line for people.
+
+    Returns:
+        The version that the channel points to now, and the log.
+
+    Raises:
+        ConflictError: The channel was moved meanwhile.
+        NotFoundError: There is no such channel, or no version to go back to.
+        TransientError: The store could not be read or written.
+        UnknownOutcomeError: The record may have been written; look before rolling back again.
+    """
+    current = log.read()
+    leaving = resolve_version(current, channel=channel).version
+    history = current.history.get(channel, ())
+    if not history:
+        raise NotFoundError(f"channel {channel!r} has no version to go back to")
+    change = LogChange(
+        kind=RecordKind.ROLLBACK,
+        version=history[-1],
+        channel=channel,
+        expected=leaving,
+        run=run,
+        reason=reason,
+    )
+    after = _append(log, current, change)
+    _logger.info("rolled %s channel %s back to %s", log.collection, channel, change.version)
+    return Published(version=change.version, state=after)
+
+
+def pin(log: CommitLog, version: str, name: str, *, reason: str = "") -> Published:
+    """Keep a version under a name until it is unpinned.
+
+    Args:
+        log: The log of the collection.
+        version: The version, or the beginning of its id.
+        name: The name; it must be free, unless it holds this version already.
+        reason: One line for people.
+
+    Raises:
+        UsageError: The name is not valid, or holds another version.
+        NotFoundError: There is no such version.
+        ConflictError: The name was taken, or the version retired, meanwhile.
+        TransientError: The store could not be read or written.
+        UnknownOutcomeError: The record may have been written; pin again to find out.
+    """
+    if not PIN_NAME.fullmatch(name):
+        raise UsageError(f"pin {name!r} must match {PIN_NAME.pattern}")
+    current = log.read()
+    target = resolve_version(current, version=version).version
+    held = current.pins.get(name)
+    if held == target:
+        return Published(version=target, state=current)
+    if held is not None:
+        raise UsageError(f"pin {name!r} holds version {held}; unpin it first")
+    change = PinChange(kind=RecordKind.PIN, name=name, version=target, reason=reason)
+    return Published(version=target, state=_append(log, current, change))
+
+
+def unpin(log: CommitLog, name: str, *, reason: str = "") -> Published:
+    """Take a name away from the version it holds.
+
+    Raises:
+        NotFoundError: Nothing is pinned under this name.
+        ConflictError: It was taken away meanwhile.
+        TransientError: The store could not be read or written.
+        UnknownOutcomeError: The record may have been written; unpin again to find out.
+    """
+    current = log.read()
+    held = current.pins.get(name)
+    if held is None:
+        known = ", ".join(sorted(current.pins)) or "none"
+        raise NotFoundError(f"pin {name!r} does not exist; known pins: {known}")
+    change = PinChange(kind=RecordKind.UNPIN, name=name, version=held, reason=reason)
+    return Published(version=held, state=_append(log, current, change))
+
+
+def _append(
+    log: CommitLog, state: LogState, change: Change, *, keys: frozenset[str] = frozenset()
+) -> LogState:
+    """Append, and again after records of others that do not touch what the change expects.
+
+    Args:
+        log: The log.
+        state: What it said when the change was decided.
+        change: The change.
+        keys: Objects that the change makes a version refer to.
+    """
     for _ in range(MAX_APPENDS):
+        _check_not_retired(keys, state)
         try:
             return log.append(state, change)
         except ConflictError:
             seen = state.seq
             state = log.read()
-            if state.seq == seen or state.channels.get(change.channel) != change.expected:
+            if state.seq == seen or not follows(state, change):
                 raise
     raise ConflictError(f"log of {log.collection}: {MAX_APPENDS} other records came first")
+
+
+def _check_not_retired(keys: frozenset[str], state: LogState) -> None:
+    retired = sorted(keys & state.forbidden_keys)
+    if retired:
+        raise ConflictError(
+            f"{len(retired)} files of the version were retired meanwhile, first {retired[0]}; "
+            "plan again"
+        )
 
 
 def _check_present(storage: Storage, collection: str, artifacts: Iterable[Artifact]) -> None:

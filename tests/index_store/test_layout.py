@@ -11,6 +11,8 @@ HEX = "a" * 64
 KEYS = {
     "<collection>/format.json": layout.format_key("docs"),
     "<collection>/log/<12 digits>.json": layout.log_key("docs", 42),
+    "<collection>/log/checkpoint-<12 digits>.json": layout.checkpoint_key("docs", 42),
+    "<collection>/log/tail-<12 digits>.json": layout.tail_key("docs", 42),
     "<collection>/versions/<version>/manifest.json": layout.manifest_key("docs", HEX),
     "<collection>/versions/<version>/report.json": layout.report_key("docs", HEX),
     "<collection>/shards/<shard>/index.faiss": layout.shard_index_key("docs", HEX),
@@ -27,7 +29,7 @@ KEYS = {
 @pytest.mark.parametrize("described", KEYS)
 def test_a_key_lies_where_the_description_says(described: str):
     pattern = re.escape(described).replace("…", ".+")
-    pattern = pattern.replace("<12\\ digits>", r"\d{12}").replace("<collection>", "docs")
+    pattern = pattern.replace(r"<12\ digits>", r"\d{12}").replace("<collection>", "docs")
     assert re.fullmatch(re.sub(r"<\w+>", r"[^/]+", pattern), KEYS[described])
 
 

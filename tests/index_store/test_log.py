@@ -347,7 +347,7 @@ def forged(**changes: object) -> bytes:
     ("changes", "kind", "message"),
     [
         ({"format_version": 2}, UsageError, "was written by a newer nightpress; upgrade"),
-        ({"kind": "rollback"}, UsageError, "unknown kind 'rollback'; upgrade this nightpress"),
+        ({"kind": "revive"}, UsageError, "unknown kind 'revive'; upgrade this nightpress"),
         ({"kind": "promote"}, CorruptArtifactError, "manifest: belongs to published versions"),
         ({"manifest": None}, CorruptArtifactError, "manifest: belongs to published versions"),
         ({"version": "x", "channel": "Z"}, CorruptArtifactError, "version: expected.*; channel: "),
