@@ -11,8 +11,11 @@ from index_store.errors import UsageError
 EMBEDDINGS_FOLDER = "embeddings"  # at store level: every collection shares what was paid for
 COLLECTION_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 SHARDS_FOLDER = "shards"
+VERSIONS_FOLDER = "versions"
+RUNS_FOLDER = "runs"
+SHARD_RECORD_NAME = "shard.json"
 # Everything that expiry may delete lies in one of these; an unknown folder is left alone.
-VERSIONED_FOLDERS = ("catalog", "deletions", "relocations", SHARDS_FOLDER, "versions")
+VERSIONED_FOLDERS = ("catalog", "deletions", "relocations", SHARDS_FOLDER, VERSIONS_FOLDER)
 LOG_NAME = re.compile(r"(\d{12})\.json")
 CHECKPOINT_NAME = re.compile(r"checkpoint-(\d{12})\.json")
 TAIL_NAME = re.compile(r"tail-(\d{12})\.json")
@@ -85,7 +88,7 @@ def shard_of(key: str) -> str | None:
 
 def shard_record_key(collection: str, shard: str) -> str:
     """Key of the file that says a shard is finished; written after the shard's other files."""
-    return f"{collection}/shards/{shard}/shard.json"
+    return f"{collection}/shards/{shard}/{SHARD_RECORD_NAME}"
 
 
 def catalog_key(collection: str, sha256: str) -> str:
@@ -105,7 +108,7 @@ def relocations_key(collection: str, sha256: str) -> str:
 
 def run_key(collection: str, run: str, name: str) -> str:
     """Key of a checkpoint of an unfinished run."""
-    return f"{collection}/runs/{run}/{name}"
+    return f"{collection}/{RUNS_FOLDER}/{run}/{name}"
 
 
 def embeddings_prefix(embedder_id: str) -> str:

@@ -49,7 +49,13 @@ class Published:
 
 
 def publish(
-    storage: Storage, log: CommitLog, manifest: Manifest, state: LogState, *, reason: str = ""
+    storage: Storage,
+    log: CommitLog,
+    manifest: Manifest,
+    state: LogState,
+    *,
+    reason: str = "",
+    foreign: bool = False,
 ) -> Published:
     """Make a version visible and move the channel `candidate` to it.
 
@@ -60,6 +66,8 @@ def publish(
         state: The log as it was when the version was planned; `candidate` must not have moved
             since.
         reason: One line for people.
+        foreign: Whether the version comes from another store; a parent that this log does not know
+            is then left out of the record.
 
     Raises:
         ConflictError: Another version was published since, or a file of this one was retired;
@@ -87,7 +95,7 @@ def publish(
         run=manifest.run,
         reason=reason,
         manifest=stored,
-        parent=manifest.parent,
+        parent=manifest.parent if not foreign or _is_known(current, manifest.parent) else None,
     )
     keys = frozenset(artifact.key for artifact in (stored, *manifest.artifacts))
     after = _append(log, current, change, keys=keys)
@@ -247,6 +255,10 @@ def _append(
             if state.seq == seen or not follows(state, change):
                 raise
     raise ConflictError(f"log of {log.collection}: {MAX_APPENDS} other records came first")
+
+
+def _is_known(state: LogState, version: str | None) -> bool:
+    return version in state.versions or version in state.retired_versions
 
 
 def _check_not_retired(keys: frozenset[str], state: LogState) -> None:

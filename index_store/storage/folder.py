@@ -100,6 +100,27 @@ class FolderStorage:
         path = self._path(key)
         return path if path.is_file() else None
 
+    def abort_stale_uploads(self, prefix: str, *, before_ms: int) -> int:
+        """Remove temporary files that killed writers left below a prefix; return how many.
+
+        Args:
+            prefix: A folder, ending in a slash.
+            before_ms: Only files that were last written before, milliseconds since the epoch.
+
+        Raises:
+            TransientError: One could not be removed.
+        """
+        folder = self._path(prefix.rstrip("/"))
+        removed = 0
+        try:
+            for path in sorted(folder.rglob(f"{TEMPORARY_PREFIX}*")):
+                if path.is_file() and path.stat().st_mtime_ns // 1_000_000 < before_ms:
+                    path.unlink(missing_ok=True)
+                    removed += 1
+        except OSError as error:
+            raise _translated(error, "sweep", prefix) from error
+        return removed
+
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
 
