@@ -181,6 +181,11 @@ class ShardReader:
         """Number of rows, dead ones included."""
         return len(self._live)
 
+    @property
+    def ef_search(self) -> int:
+        """Candidates that a search looks at in the graph."""
+        return self._entry.ef_search
+
     def search(
         self,
         queries: Vectors,

@@ -1,4 +1,4 @@
-"""How shards are built, and the id that follows from it; pure."""
+"""How shards are built and measured, and the id that follows from it; pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -70,6 +70,34 @@ class ShardOptions:
         ):
             if not lowest <= value <= highest:
                 raise UsageError(f"{name} must be in [{lowest}, {highest}], found {value}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallOptions:
+    """How recall is measured and what it must be.
+
+    Attributes:
+        least: The gate, in [0, 1]: a graph below it is not used.
+        hits: Nearest rows looked for.
+        questions: Questions asked, at least 1.
+        max_ef_search: Candidates looked at in the graph at most.
+    """
+
+    least: float = 0.95
+    hits: int = 10
+    questions: int = 100
+    max_ef_search: int = 512
+
+    def __post_init__(self) -> None:
+        """Check the bounds.
+
+        Raises:
+            UsageError: A number is out of its bounds.
+        """
+        if not 0.0 <= self.least <= 1.0:
+            raise UsageError(f"least recall must be in [0, 1], found {self.least}")
+        if min(self.hits, self.questions, self.max_ef_search) < 1:
+            raise UsageError("hits, questions and max_ef_search must be at least 1")
 
 
 def shard_id(embedder_id: str, options: ShardOptions, chunk_ids: Iterable[bytes]) -> str:

@@ -18,6 +18,7 @@ from tasks.stages.building import read_built
 from tasks.stages.checkpoints import read_batch
 from tasks.stages.chunking.options import chunker_identity
 from tasks.stages.embedding import EmbeddingCounts
+from tasks.stages.measuring import measure_search
 from tasks.stages.planning import read_base
 from tasks.stages.run_files import read_plan
 from tasks.stages.run_options import RunOptions
@@ -60,6 +61,14 @@ def assemble_version(
     entries = [shard.entry for shard in built]
     manifest = assemble(
         storage, facts, base.manifest, changes, entries, rebuild=bool(stored.plan.rebuild)
+    )
+    manifest = measure_search(
+        storage,
+        manifest,
+        base.manifest,
+        exact_rows=options.build.exact_rows,
+        options=options.build.recall,
+        threads=options.build.threads,
     )
     key = run_key(options.collection, options.run, "manifest.json")
     artifact = store_artifact(storage, key, to_bytes(manifest))

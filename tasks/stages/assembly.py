@@ -56,6 +56,7 @@ def assemble(
     built: Sequence[ShardEntry],
     *,
     rebuild: bool,
+    dropped: frozenset[str] = frozenset(),
 ) -> Manifest:
     """Write catalog, deletion vectors and relocations, and return the manifest.
 
@@ -66,6 +67,7 @@ def assemble(
         changes: What differs from it.
         built: New shards.
         rebuild: Whether the shards of the version before are left behind.
+        dropped: Ids of shards of the version before that new ones take the place of.
 
     Returns:
         The manifest, not stored yet.
@@ -79,7 +81,7 @@ def assemble(
     shards = [
         _with_deletions(storage, facts.collection, entry, changes.dead.get(entry.id, ()))
         for entry in kept
-        if entry.id not in new_ids
+        if entry.id not in new_ids | dropped
     ]
     live = tuple(entry for entry in [*shards, *built] if entry.live)
     parts = store_changes(

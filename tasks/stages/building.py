@@ -1,41 +1,25 @@
-"""Build one shard from finished batches and stored vectors; no embedder is called here.
+"""Build a shard from finished batches and stored vectors; no embedder is called here.
 
-A finished shard is recorded beside its files, so that a later run with the same chunks takes it
-over. While a large shard grows it is checkpointed at doubling sizes: a kill costs at most half of
-the work, and the checkpoints together are no larger than the shard.
-
-Invariants: the same chunks and settings give byte-identical files, also after a resume; nothing is
-referred to that was not read back.
+Invariant: a document's rows are contiguous in one shard, in order of uri.
 """
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 
 import orjson
 
-from index_store.artifacts import read_artifact, store_artifact, verify_artifact
-from index_store.chunk_table import ChunkTable, ChunkTableWriter
-from index_store.embedder import EmbedderSpec
+from index_store.chunk_table import ChunkTable, StoredChunk
+from index_store.embedder import Vectors
 from index_store.embeddings import EmbeddingStore
-from index_store.errors import CorruptArtifactError, NotFoundError
-from index_store.layout import run_key, shard_chunks_key, shard_index_key, shard_record_key
+from index_store.errors import CorruptArtifactError
+from index_store.layout import run_key
 from index_store.manifest import ShardEntry
-from index_store.shard import ShardBuilder, ShardFile
-from index_store.shard_options import ShardOptions, shard_id
+from index_store.shard_options import shard_id
 from index_store.storage.base import Storage
-from tasks.stages.checkpoints import (
-    ParsedBatch,
-    artifact_from_row,
-    artifact_row,
-    open_table,
-    read_batch,
-)
+from tasks.stages.checkpoints import ParsedBatch, open_table, read_batch
+from tasks.stages.shard_making import Site, find_shard, make_shard, stored_vectors
 from tasks.stages.sharding import ShardPlan
-
-FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,27 +52,22 @@ class BuiltShard:
     placements: tuple[Placement, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """Where a shard is built and with what.
+@dataclass(frozen=True, slots=True)
+class _BatchPortion:
+    """The rows of a finished batch, with the vectors that are stored for their texts."""
 
-    Attributes:
-        storage: The store.
-        collection: Name of the collection.
-        run: Id of the run.
-        embedder: Identity of the embedder of the vectors.
-        vectors: Stored vectors.
-        options: How the graph is built.
-        checkpoint_rows: Rows at the first checkpoint.
-    """
+    table: ChunkTable
+    store: EmbeddingStore
 
-    storage: Storage
-    collection: str
-    run: str
-    embedder: EmbedderSpec
-    vectors: EmbeddingStore
-    options: ShardOptions
-    checkpoint_rows: int
+    @property
+    def rows(self) -> int:
+        return self.table.rows
+
+    def chunks(self) -> Sequence[StoredChunk]:
+        return self.table.read(0, self.table.rows)
+
+    def vectors(self, start: int) -> Vectors:
+        return stored_vectors(self.store, self.table.text_hashes(start, self.table.rows))
 
 
 def build_shard(
@@ -111,7 +90,9 @@ def build_shard(
     """
     batches = [read_batch(site.storage, key) for key in plan.batches]
     name = _name(batches, site, relocated)
-    entry = _finished(site, name, verify=True) or _build(name, plan.rows, batches, site)
+    entry = find_shard(site, name, verify=True) or make_shard(
+        site, name, plan.rows, _portions(batches, site)
+    )
     return BuiltShard(entry=entry, placements=_placements(name, batches))
 
 
@@ -135,7 +116,7 @@ def read_built(site: Site, key: str) -> BuiltShard:
     """
     body = orjson.loads(site.storage.read(key))
     name = str(body["shard"])
-    entry = _finished(site, name, verify=False)
+    entry = find_shard(site, name, verify=False)
     if entry is None:
         raise CorruptArtifactError(f"shard {name}: its record is missing or damaged")
     placements = tuple(
@@ -185,129 +166,6 @@ def _tables(storage: Storage, batches: Sequence[ParsedBatch]) -> Iterator[ChunkT
                 yield table
 
 
-def _build(name: str, rows: int, batches: Sequence[ParsedBatch], site: Site) -> ShardEntry:
-    with tempfile.TemporaryDirectory(prefix="nightpress-") as folder:
-        scratch = Path(folder)
-        builder = _resumed(name, site, scratch) or _fresh(site)
-        with ChunkTableWriter(scratch / "chunks.arrow") as writer:
-            _fill(name, builder, writer, _tables(site.storage, batches), site, scratch)
-        index = builder.finish(scratch / "index.faiss")
-        chunks_key = shard_chunks_key(site.collection, name)
-        index_key = shard_index_key(site.collection, name)
-        entry = ShardEntry(
-            id=name,
-            rows=rows,
-            dead=0,
-            dimension=site.embedder.dimension,
-            hnsw=site.options.hnsw,
-            index=store_artifact(site.storage, index_key, index.path),
-            chunks=store_artifact(site.storage, chunks_key, scratch / "chunks.arrow"),
-        )
-    _record(site, entry)
-    return entry
-
-
-def _fresh(site: Site) -> ShardBuilder:
-    return ShardBuilder(site.options, site.embedder.dimension)
-
-
-def _fill(
-    name: str,
-    builder: ShardBuilder,
-    writer: ChunkTableWriter,
-    tables: Iterator[ChunkTable],
-    site: Site,
-    scratch: Path,
-) -> None:
-    resumed_at = builder.rows
-    next_checkpoint = max(site.checkpoint_rows, 2 * resumed_at)
-    for table in tables:
-        already = min(table.rows, max(0, resumed_at - writer.rows))
-        writer.add(table.read(0, table.rows))
-        if already == table.rows:
-            continue
-        hashes = table.text_hashes(already, table.rows)
-        found, vectors = site.vectors.find(hashes)
-        if not found.all():
-            missing = int((~found).sum())
-            raise CorruptArtifactError(
-                f"embeddings of {site.embedder.model}: {missing} of {len(hashes)} vectors of "
-                f"shard {name[:12]} are missing"
-            )
-        builder.add(vectors)
-        if builder.rows >= next_checkpoint:
-            _checkpoint(name, builder, site, scratch)
-            next_checkpoint = 2 * builder.rows
-
-
-def _checkpoint(name: str, builder: ShardBuilder, site: Site, scratch: Path) -> None:
-    file = builder.checkpoint(scratch / "checkpoint.faiss")
-    if not file.rows:
-        return  # not one full batch of rows is in the graph yet
-    stem = f"shards/{name}-{file.rows:012d}"
-    key = run_key(site.collection, site.run, f"{stem}.faiss")
-    artifact = store_artifact(site.storage, key, file.path)
-    body = {"rows": file.rows, "index": artifact_row(artifact)}
-    site.storage.put(run_key(site.collection, site.run, f"{stem}.json"), orjson.dumps(body))
-    file.path.unlink()
-
-
-def _resumed(name: str, site: Site, scratch: Path) -> ShardBuilder | None:
-    """Go on from the largest checkpoint that any run left of this shard."""
-    keys = [
-        entry.key
-        for entry in site.storage.list(f"{site.collection}/runs/")
-        if f"/shards/{name}-" in entry.key and entry.key.endswith(".json")
-    ]
-    for key in sorted(keys, key=lambda each: each.rsplit("-", 1)[1], reverse=True):
-        try:
-            body = orjson.loads(site.storage.read(key))
-            artifact = artifact_from_row(body["index"])
-            path = scratch / "resumed.faiss"
-            path.write_bytes(read_artifact(site.storage, artifact))
-            file = ShardFile(
-                path=path,
-                rows=int(body["rows"]),
-                size_bytes=artifact.size_bytes,
-                sha256=artifact.sha256,
-            )
-            return ShardBuilder.resume(site.options, site.embedder.dimension, file)
-        except (CorruptArtifactError, NotFoundError, ValueError, KeyError, TypeError):
-            continue  # a damaged checkpoint is work not done
-    return None
-
-
-def _record(site: Site, entry: ShardEntry) -> None:
-    body = {
-        "format_version": FORMAT_VERSION,
-        "id": entry.id,
-        "rows": entry.rows,
-        "dimension": entry.dimension,
-        "index": artifact_row(entry.index),
-        "chunks": artifact_row(entry.chunks),
-    }
-    key = shard_record_key(site.collection, entry.id)
-    site.storage.put(key, orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
-
-
-def _finished(site: Site, name: str, *, verify: bool) -> ShardEntry | None:
-    """Return the shard of this id when it is there and, if asked, its bytes are whole."""
-    try:
-        body = orjson.loads(site.storage.read(shard_record_key(site.collection, name)))
-        if body["format_version"] != FORMAT_VERSION or body["id"] != name:
-            return None
-        entry = ShardEntry(
-            id=name,
-            rows=int(body["rows"]),
-            dead=0,
-            dimension=int(body["dimension"]),
-            hnsw=site.options.hnsw,
-            index=artifact_from_row(body["index"]),
-            chunks=artifact_from_row(body["chunks"]),
-        )
-        if verify:
-            verify_artifact(site.storage, entry.index)
-            verify_artifact(site.storage, entry.chunks)
-    except (CorruptArtifactError, NotFoundError, ValueError, KeyError, TypeError):
-        return None  # not there, or not whole: it is built again
-    return entry
+def _portions(batches: Sequence[ParsedBatch], site: Site) -> Iterator[_BatchPortion]:
+    for table in _tables(site.storage, batches):
+        yield _BatchPortion(table, site.vectors)

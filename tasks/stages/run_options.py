@@ -6,6 +6,7 @@ secret is ever part of it.
 
 from dataclasses import dataclass, field
 
+from index_store.shard_options import RecallOptions
 from tasks.stages.chunking.options import ChunkOptions
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.scanning import ScanOptions, Source
@@ -60,6 +61,8 @@ class BuildOptions:
         checkpoint_rows: Rows after which an unfinished shard is checkpointed.
         threads: Threads that build one shard.
         exact_rows: Live rows up to which search is exact.
+        storage: How shards store vectors: `flat`, `fp16` or `sq8`.
+        recall: How the recall of graphs is measured and what it must be.
     """
 
     m: int = 32
@@ -70,6 +73,8 @@ class BuildOptions:
     checkpoint_rows: int = 50_000
     threads: int = 1
     exact_rows: int = 50_000
+    storage: str = "flat"
+    recall: RecallOptions = field(default_factory=RecallOptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,12 +16,12 @@ from index_store.manifest import HnswSettings
 from index_store.shard_options import ShardOptions
 from index_store.storage.base import Storage
 from index_store.storage.opening import open_storage
-from tasks.stages.building import Site
 from tasks.stages.checkpoints import ParsedBatch
 from tasks.stages.embedding import EmbeddingCounts, embed_batch
 from tasks.stages.parsing.isolation import ParsePool
 from tasks.stages.plugged_chunker import worker_options
 from tasks.stages.run_options import RunOptions
+from tasks.stages.shard_making import Site
 
 
 class Workshop:
@@ -106,6 +106,7 @@ class Workshop:
                 ),
                 add_batch_rows=build.add_batch_rows,
                 threads=build.threads,
+                storage=build.storage,
             ),
             checkpoint_rows=build.checkpoint_rows,
         )

@@ -1,0 +1,235 @@
+"""Make one shard from portions of rows, wherever they come from; no embedder is called here.
+
+A finished shard is recorded beside its files, so that a later run with the same chunks takes it
+over. While a large shard grows it is checkpointed at doubling sizes: a kill costs at most half of
+the work, and the checkpoints together are no larger than the shard.
+
+Invariants: the same chunks and settings give byte-identical files, also after a resume; nothing is
+referred to that was not read back.
+"""
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import orjson
+
+from index_store.artifacts import read_artifact, store_artifact, verify_artifact
+from index_store.chunk_table import ChunkTableWriter, StoredChunk
+from index_store.embedder import EmbedderSpec, Vectors
+from index_store.embeddings import EmbeddingStore
+from index_store.errors import CorruptArtifactError, NotFoundError
+from index_store.layout import run_key, shard_chunks_key, shard_index_key, shard_record_key
+from index_store.manifest import ShardEntry
+from index_store.shard import ShardBuilder, ShardFile
+from index_store.shard_options import ShardOptions
+from index_store.storage.base import Storage
+from tasks.stages.checkpoints import artifact_from_row, artifact_row
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where a shard is built and with what.
+
+    Attributes:
+        storage: The store.
+        collection: Name of the collection.
+        run: Id of the run.
+        embedder: Identity of the embedder of the vectors.
+        vectors: Stored vectors.
+        options: How the graph is built.
+        checkpoint_rows: Rows at the first checkpoint.
+    """
+
+    storage: Storage
+    collection: str
+    run: str
+    embedder: EmbedderSpec
+    vectors: EmbeddingStore
+    options: ShardOptions
+    checkpoint_rows: int
+
+
+class Portion(Protocol):
+    """Consecutive rows of a shard to be built; what is not asked for is not read."""
+
+    @property
+    def rows(self) -> int:
+        """Number of rows, at least 1."""
+        ...
+
+    def chunks(self) -> Sequence[StoredChunk]:
+        """Return the chunks of all rows."""
+        ...
+
+    def vectors(self, start: int) -> Vectors:
+        """Return the vectors of the rows from `start` on: float32, shape (n, dimension).
+
+        Raises:
+            CorruptArtifactError: A vector is missing or damaged.
+        """
+        ...
+
+
+def make_shard(site: Site, name: str, rows: int, portions: Iterable[Portion]) -> ShardEntry:
+    """Make a shard and record it beside its files.
+
+    Args:
+        site: Where and with what.
+        name: Its id, which follows from the chunks.
+        rows: Number of its rows.
+        portions: Its rows, in order.
+
+    Returns:
+        What a manifest says about it.
+
+    Raises:
+        CorruptArtifactError: A chunk or a vector is damaged or missing.
+        TransientError: The store is out of reach or full.
+    """
+    with tempfile.TemporaryDirectory(prefix="nightpress-") as folder:
+        scratch = Path(folder)
+        builder = _resumed(name, site, scratch) or _fresh(site)
+        with ChunkTableWriter(scratch / "chunks.arrow") as writer:
+            _fill(name, builder, writer, portions, site, scratch)
+        if builder.rows != rows:
+            raise CorruptArtifactError(f"shard {name}: rows expected {rows}, found {builder.rows}")
+        index = builder.finish(scratch / "index.faiss")
+        chunks_key = shard_chunks_key(site.collection, name)
+        index_key = shard_index_key(site.collection, name)
+        entry = ShardEntry(
+            id=name,
+            rows=rows,
+            dead=0,
+            dimension=site.embedder.dimension,
+            hnsw=site.options.hnsw,
+            index=store_artifact(site.storage, index_key, index.path),
+            chunks=store_artifact(site.storage, chunks_key, scratch / "chunks.arrow"),
+            storage=site.options.storage,
+        )
+    _record(site, entry)
+    return entry
+
+
+def find_shard(site: Site, name: str, *, verify: bool) -> ShardEntry | None:
+    """Return the shard of this id when it is there and, if asked, its bytes are whole."""
+    try:
+        body = orjson.loads(site.storage.read(shard_record_key(site.collection, name)))
+        if body["format_version"] != FORMAT_VERSION or body["id"] != name:
+            return None
+        entry = ShardEntry(
+            id=name,
+            rows=int(body["rows"]),
+            dead=0,
+            dimension=int(body["dimension"]),
+            hnsw=site.options.hnsw,
+            index=artifact_from_row(body["index"]),
+            chunks=artifact_from_row(body["chunks"]),
+            storage=site.options.storage,
+        )
+        if verify:
+            verify_artifact(site.storage, entry.index)
+            verify_artifact(site.storage, entry.chunks)
+    except (CorruptArtifactError, NotFoundError, ValueError, KeyError, TypeError):
+        return None  # not there, or not whole: it is made again
+    return entry
+
+
+def stored_vectors(store: EmbeddingStore, hashes: Sequence[bytes]) -> Vectors:
+    """Return stored vectors, all of them.
+
+    Args:
+        store: Where they are.
+        hashes: 32-byte text hashes.
+
+    Returns:
+        float32, shape (len(hashes), dimension).
+
+    Raises:
+        CorruptArtifactError: One is missing or damaged.
+        TransientError: The store could not be read.
+    """
+    found, vectors = store.find(hashes)
+    if not found.all():
+        missing = int((~found).sum())
+        raise CorruptArtifactError(f"embeddings: {missing} of {len(hashes)} vectors are missing")
+    return vectors
+
+
+def _fresh(site: Site) -> ShardBuilder:
+    return ShardBuilder(site.options, site.embedder.dimension)
+
+
+def _fill(
+    name: str,
+    builder: ShardBuilder,
+    writer: ChunkTableWriter,
+    portions: Iterable[Portion],
+    site: Site,
+    scratch: Path,
+) -> None:
+    resumed_at = builder.rows
+    next_checkpoint = max(site.checkpoint_rows, 2 * resumed_at)
+    for portion in portions:
+        already = min(portion.rows, max(0, resumed_at - writer.rows))
+        writer.add(portion.chunks())
+        if already == portion.rows:
+            continue
+        builder.add(portion.vectors(already))
+        if builder.rows >= next_checkpoint:
+            _checkpoint(name, builder, site, scratch)
+            next_checkpoint = 2 * builder.rows
+
+
+def _checkpoint(name: str, builder: ShardBuilder, site: Site, scratch: Path) -> None:
+    file = builder.checkpoint(scratch / "checkpoint.faiss")
+    if not file.rows:
+        return  # not one full batch of rows is in the graph yet
+    stem = f"shards/{name}-{file.rows:012d}"
+    key = run_key(site.collection, site.run, f"{stem}.faiss")
+    artifact = store_artifact(site.storage, key, file.path)
+    body = {"rows": file.rows, "index": artifact_row(artifact)}
+    site.storage.put(run_key(site.collection, site.run, f"{stem}.json"), orjson.dumps(body))
+    file.path.unlink()
+
+
+def _resumed(name: str, site: Site, scratch: Path) -> ShardBuilder | None:
+    """Go on from the largest checkpoint that any run left of this shard."""
+    keys = [
+        entry.key
+        for entry in site.storage.list(f"{site.collection}/runs/")
+        if f"/shards/{name}-" in entry.key and entry.key.endswith(".json")
+    ]
+    for key in sorted(keys, key=lambda each: each.rsplit("-", 1)[1], reverse=True):
+        try:
+            body = orjson.loads(site.storage.read(key))
+            artifact = artifact_from_row(body["index"])
+            path = scratch / "resumed.faiss"
+            path.write_bytes(read_artifact(site.storage, artifact))
+            file = ShardFile(
+                path=path,
+                rows=int(body["rows"]),
+                size_bytes=artifact.size_bytes,
+                sha256=artifact.sha256,
+            )
+            return ShardBuilder.resume(site.options, site.embedder.dimension, file)
+        except (CorruptArtifactError, NotFoundError, ValueError, KeyError, TypeError):
+            continue  # a damaged checkpoint is work not done
+    return None
+
+
+def _record(site: Site, entry: ShardEntry) -> None:
+    body = {
+        "format_version": FORMAT_VERSION,
+        "id": entry.id,
+        "rows": entry.rows,
+        "dimension": entry.dimension,
+        "index": artifact_row(entry.index),
+        "chunks": artifact_row(entry.chunks),
+    }
+    key = shard_record_key(site.collection, entry.id)
+    site.storage.put(key, orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
