@@ -128,6 +128,19 @@ class CommitLog:
         self._rebase(listed.names)
         return self._known.state
 
+    def record(self, seq: int) -> LogRecord:
+        """Return one record as it was written.
+
+        Args:
+            seq: Its number, at most that of the state that `read` returned.
+
+        Raises:
+            CorruptArtifactError: It is missing or damaged.
+            UsageError: It was written by a newer nightpress.
+            TransientError: The store could not be read.
+        """
+        return self._read_record(seq)
+
     def audit(self) -> LogAudit:
         """Read every record from the first one on, whatever checkpoints say.
 

@@ -9,7 +9,7 @@ from index_store.artifacts import Artifact, read_artifact
 from index_store.log import CommitLog
 from index_store.log_records import LogState
 from index_store.manifest_codec import parse_manifest
-from index_store.publisher import promote, publish
+from index_store.publisher import FAILED_CHECKS, promote, publish
 from tasks.policies import policy
 from tasks.references import (
     CandidateReference,
@@ -42,7 +42,7 @@ def publish_version(
         CommitLog(storage, options.collection),
         replace(manifest, quality=quality),
         LogState(channels=read_plan(storage, plan.key).channels),
-        reason="" if validation.passed else "checks failed",
+        reason="" if validation.passed else FAILED_CHECKS,
     )
     return VersionReference(version=done.version, span=stopwatch.span())
 
