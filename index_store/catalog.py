@@ -6,7 +6,7 @@ earlier parts with the same uri, and a tombstone removes them.
 Invariants: a uri stands at most once in a part; merging parts changes nothing that can be read.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -102,6 +102,15 @@ class Catalog:
         has_chunks = pc.greater(lines.column("row_end"), lines.column("row_start"))
         for line in lines.filter(pc.and_(differs, has_chunks)).to_pylist():
             yield record_from_line(line)
+
+    def in_shards(self, shards: Iterable[str]) -> Iterator[DocumentRecord]:
+        """Yield the documents whose chunks are in one of these shards, sorted by uri."""
+        lines = self._lines
+        inside = pc.is_in(lines.column("shard"), value_set=pa.array(shards, pa.string()))
+        has_chunks = pc.greater(lines.column("row_end"), lines.column("row_start"))
+        for batch in lines.filter(pc.and_(inside, has_chunks)).to_batches(max_chunksize=4096):
+            for line in batch.to_pylist():
+                yield record_from_line(line)
 
     def total(self, column: str) -> int:
         """Return the sum of an integer column, such as "tokens"."""

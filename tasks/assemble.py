@@ -59,8 +59,15 @@ def assemble_version(
         cost={"texts": embedded.texts, "tokens": embedded.tokens, "requests": embedded.requests},
     )
     entries = [shard.entry for shard in built]
+    left_behind = base.manifest.shards if base.manifest and stored.plan.rebuild else ()
     manifest = assemble(
-        storage, facts, base.manifest, changes, entries, rebuild=bool(stored.plan.rebuild)
+        storage,
+        facts,
+        base.manifest,
+        changes,
+        entries,
+        dropped=frozenset(entry.id for entry in left_behind),
+        avoid=base.state.forbidden_keys,
     )
     manifest = measure_search(
         storage,

@@ -20,8 +20,7 @@ def build_index(options: RunOptions, plan: PlanReference, shard: ShardPlan) -> S
     """Build a shard from finished batches and stored vectors."""
     stopwatch = Stopwatch()
     site = workshop(options).site()
-    relocated = read_plan(site.storage, plan.key).relocated
-    built = build_shard(shard, site, relocated=relocated)
+    built = build_shard(shard, site, avoid=read_plan(site.storage, plan.key).avoid)
     logger.info("built shard %s: %d rows", built.entry.id, built.entry.rows)
     key = write_built(site, shard.number, built)
     return ShardReference(key=key, rows=built.entry.rows, span=stopwatch.span())

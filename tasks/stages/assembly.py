@@ -5,7 +5,7 @@ rows is left out; deletion vectors of earlier versions are never changed, a new 
 place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 
 from pyroaring import BitMap
@@ -55,8 +55,8 @@ def assemble(
     changes: Changes,
     built: Sequence[ShardEntry],
     *,
-    rebuild: bool,
     dropped: frozenset[str] = frozenset(),
+    avoid: Container[str] = frozenset(),
 ) -> Manifest:
     """Write catalog, deletion vectors and relocations, and return the manifest.
 
@@ -66,8 +66,8 @@ def assemble(
         base: Manifest of the version before, or None.
         changes: What differs from it.
         built: New shards.
-        rebuild: Whether the shards of the version before are left behind.
-        dropped: Ids of shards of the version before that new ones take the place of.
+        dropped: Ids of shards of the version before that are left behind.
+        avoid: Keys that were retired and must not be used again.
 
     Returns:
         The manifest, not stored yet.
@@ -76,12 +76,11 @@ def assemble(
         CorruptArtifactError: A file of the version before is damaged.
         TransientError: The store is out of reach.
     """
-    kept = () if base is None or rebuild else base.shards
-    new_ids = {entry.id for entry in built}
+    left_behind = dropped | {entry.id for entry in built}
     shards = [
-        _with_deletions(storage, facts.collection, entry, changes.dead.get(entry.id, ()))
-        for entry in kept
-        if entry.id not in new_ids | dropped
+        _with_deletions(storage, entry, changes.dead.get(entry.id, ()), facts.collection, avoid)
+        for entry in (() if base is None else base.shards)
+        if entry.id not in left_behind
     ]
     live = tuple(entry for entry in [*shards, *built] if entry.live)
     parts = store_changes(
@@ -90,13 +89,14 @@ def assemble(
         () if base is None else base.catalog,
         changes.records,
         changes.removed,
+        avoid=avoid,
     )
     manifest = _manifest(facts, live, parts)
     catalog = load_catalog(storage, manifest)
     return replace(
         manifest,
         counts=_counts(catalog, live),
-        relocations=_relocations(storage, facts.collection, catalog),
+        relocations=_relocations(storage, facts.collection, catalog, avoid),
     )
 
 
@@ -106,7 +106,11 @@ def catalogued_rows(catalog: Catalog) -> int:
 
 
 def _with_deletions(
-    storage: Storage, collection: str, entry: ShardEntry, ranges: Sequence[RowRange]
+    storage: Storage,
+    entry: ShardEntry,
+    ranges: Sequence[RowRange],
+    collection: str,
+    avoid: Container[str],
 ) -> ShardEntry:
     if not ranges:
         return entry
@@ -118,7 +122,8 @@ def _with_deletions(
         dead.add_range(start, end)
     data = encode_deletions(dead)
     key = deletions_key(collection, sha256_hex(data))
-    return replace(entry, dead=len(dead), deletions=store_artifact(storage, key, data))
+    stored = store_artifact(storage, key, data, avoid=avoid)
+    return replace(entry, dead=len(dead), deletions=stored)
 
 
 def _manifest(
@@ -150,9 +155,12 @@ def _counts(catalog: Catalog, shards: Sequence[ShardEntry]) -> Counts:
     )
 
 
-def _relocations(storage: Storage, collection: str, catalog: Catalog) -> Artifact | None:
+def _relocations(
+    storage: Storage, collection: str, catalog: Catalog, avoid: Container[str]
+) -> Artifact | None:
     relocations = relocations_of(catalog.moved())
     if not relocations:
         return None
     data = encode_relocations(relocations)
-    return store_artifact(storage, relocations_key(collection, sha256_hex(data)), data)
+    key = relocations_key(collection, sha256_hex(data))
+    return store_artifact(storage, key, data, avoid=avoid)

@@ -5,7 +5,6 @@ Invariant: a document's rows are contiguous in one shard, in order of uri.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import orjson
 
@@ -15,10 +14,9 @@ from index_store.embeddings import EmbeddingStore
 from index_store.errors import CorruptArtifactError
 from index_store.layout import run_key
 from index_store.manifest import ShardEntry
-from index_store.shard_options import shard_id
 from index_store.storage.base import Storage
 from tasks.stages.checkpoints import ParsedBatch, open_table, read_batch
-from tasks.stages.shard_making import Site, find_shard, make_shard, stored_vectors
+from tasks.stages.shard_making import Site, find_shard, free_name, make_shard, stored_vectors
 from tasks.stages.sharding import ShardPlan
 
 
@@ -70,16 +68,14 @@ class _BatchPortion:
         return stored_vectors(self.store, self.table.text_hashes(start, self.table.rows))
 
 
-def build_shard(
-    plan: ShardPlan, site: Site, *, relocated: frozenset[str] = frozenset()
-) -> BuiltShard:
+def build_shard(plan: ShardPlan, site: Site, *, avoid: frozenset[str] = frozenset()) -> BuiltShard:
     """Build a shard, or take over a finished one with the same id.
 
     Args:
         plan: Which batches it holds.
         site: Where and with what.
-        relocated: Ids of shards with rows that go by another name in the version before; a new
-            shard with the same chunks under their old names gets another id.
+        avoid: Ids that it must not take: of retired shards, and of shards with rows that go by
+            another name in the version before.
 
     Returns:
         The finished shard.
@@ -89,7 +85,7 @@ def build_shard(
         TransientError: The store is out of reach or full.
     """
     batches = [read_batch(site.storage, key) for key in plan.batches]
-    name = _name(batches, site, relocated)
+    name = _name(batches, site, avoid)
     entry = find_shard(site, name, verify=True) or make_shard(
         site, name, plan.rows, _portions(batches, site)
     )
@@ -126,14 +122,8 @@ def read_built(site: Site, key: str) -> BuiltShard:
     return BuiltShard(entry=entry, placements=placements)
 
 
-def _name(batches: Sequence[ParsedBatch], site: Site, relocated: frozenset[str]) -> str:
-    extra: list[bytes] = []
-    while True:
-        chunk_ids = chain(_chunk_ids(site.storage, batches), extra)
-        name = shard_id(site.embedder.id, site.options, chunk_ids)
-        if name not in relocated:
-            return name
-        extra.append(bytes.fromhex(name))
+def _name(batches: Sequence[ParsedBatch], site: Site, avoid: frozenset[str]) -> str:
+    return free_name(site, lambda: _chunk_ids(site.storage, batches), avoid)
 
 
 def _placements(shard: str, batches: Sequence[ParsedBatch]) -> tuple[Placement, ...]:

@@ -30,8 +30,8 @@ class StoredPlan:
         channels: Where the channels pointed when it was planned.
         kept: Documents that are kept as they are.
         skipped: Entries of the sources that are no documents.
-        relocated: Shards of the base with rows that go by another name; empty when it is left
-            behind.
+        avoid: Ids that a new shard must not take: of retired shards, and of shards of the base
+            with rows that go by another name.
     """
 
     plan: Plan
@@ -39,7 +39,7 @@ class StoredPlan:
     channels: dict[str, str]
     kept: int
     skipped: tuple[Skipped, ...]
-    relocated: frozenset[str] = frozenset()
+    avoid: frozenset[str] = frozenset()
 
 
 def write_listing(storage: Storage, collection: str, run: str, listing: Listing) -> str:
@@ -88,7 +88,7 @@ def write_plan(storage: Storage, collection: str, run: str, planned: Planned) ->
         "channels": dict(planned.base.state.channels),
         "kept": planned.plan.counts()[Action.KEPT.value],
         "skipped": [[entry.uri, entry.reason] for entry in planned.listing.skipped],
-        "relocated": [] if planned.plan.rebuild else _relocated_shards(known.values()),
+        "avoid": sorted(_shards_to_avoid(planned)),
     }
     storage.put(key, orjson.dumps(body))
     return key
@@ -104,7 +104,7 @@ def read_plan(storage: Storage, key: str) -> StoredPlan:
         channels=body["channels"],
         kept=body["kept"],
         skipped=tuple(Skipped(uri=uri, reason=reason) for uri, reason in body["skipped"]),
-        relocated=frozenset(body["relocated"]),
+        avoid=frozenset(body["avoid"]),
     )
 
 
@@ -132,14 +132,15 @@ def _remove(storage: Storage, keys: Iterable[str]) -> None:
         storage.delete(key)
 
 
-def _relocated_shards(records: Iterable[DocumentRecord]) -> list[str]:
-    return sorted(
-        {
-            record.shard
-            for record in records
-            if record.shard is not None and record.chunks and record.shard_uri != record.uri
-        }
-    )
+def _shards_to_avoid(planned: Planned) -> frozenset[str]:
+    retired = planned.base.state.forbidden_shards
+    if planned.plan.rebuild:
+        return retired
+    return retired | {
+        record.shard
+        for record in planned.base.known.values()
+        if record.shard is not None and record.chunks and record.shard_uri != record.uri
+    }
 
 
 def _is_untouched(item: PlanItem, record: DocumentRecord | None) -> bool:

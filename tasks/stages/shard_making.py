@@ -9,8 +9,9 @@ referred to that was not read back.
 """
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +25,7 @@ from index_store.errors import CorruptArtifactError, NotFoundError
 from index_store.layout import run_key, shard_chunks_key, shard_index_key, shard_record_key
 from index_store.manifest import ShardEntry
 from index_store.shard import ShardBuilder, ShardFile
-from index_store.shard_options import ShardOptions
+from index_store.shard_options import ShardOptions, shard_id
 from index_store.storage.base import Storage
 from tasks.stages.checkpoints import artifact_from_row, artifact_row
 
@@ -73,6 +74,22 @@ class Portion(Protocol):
             CorruptArtifactError: A vector is missing or damaged.
         """
         ...
+
+
+def free_name(site: Site, chunk_ids: Callable[[], Iterable[bytes]], avoid: Container[str]) -> str:
+    """Return the id of a shard with these chunks.
+
+    Args:
+        site: Where and with what it is made.
+        chunk_ids: Gives the ids of its chunks in order of row, each time it is called.
+        avoid: Ids that it must not take; another one follows from each of them.
+    """
+    extra: list[bytes] = []
+    while True:
+        name = shard_id(site.embedder.id, site.options, chain(chunk_ids(), extra))
+        if name not in avoid:
+            return name
+        extra.append(bytes.fromhex(name))
 
 
 def make_shard(site: Site, name: str, rows: int, portions: Iterable[Portion]) -> ShardEntry:

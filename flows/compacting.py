@@ -1,0 +1,94 @@
+"""The command `nightpress compact`: say what is due, or start Prefect and do it."""
+
+import logging
+import os
+import time
+
+import click
+
+from flows.console import PROGRESS, print_json
+from flows.prefect_environment import prepare_prefect
+from flows.run_settings import available_cores, new_run_id
+from flows.settings import Settings
+from index_store.errors import StoppedError
+from index_store.storage.opening import open_storage
+from tasks.stages.compacting import CompactOptions
+from tasks.stages.compaction_end import CompactionReport, planned_report
+from tasks.stages.compaction_run import CompactRunOptions, plan_work
+from tasks.stages.run_options import BuildOptions
+
+
+def run_compact(
+    settings: Settings, *, dry_run: bool, rebuild_graph: bool = False, as_json: bool
+) -> None:
+    """Compact a collection and print what was done.
+
+    Args:
+        settings: What the person set.
+        dry_run: Whether only to print what is due.
+        rebuild_graph: Whether to rewrite every shard that was built with other settings, and
+            nothing else.
+        as_json: Whether to print one JSON object.
+
+    Raises:
+        StoppedError: A check of the new version did not pass; production is as it was.
+        ConflictError: Another version was published first.
+        IndexStoreError: Whatever else stopped it.
+    """
+    options = compact_options(settings, new_run_id(), rebuild_graph=rebuild_graph)
+    storage = open_storage(options.store)
+    report = planned_report(storage, options, plan_work(storage, options))
+    started = time.time()
+    if not dry_run and report.merges:
+        logging.getLogger(PROGRESS).info("start     Prefect")
+        prepare_prefect(os.environ)
+        from flows.compact import compact  # noqa: PLC0415 - reads the environment prepared above
+
+        report = compact(options)
+    if as_json:
+        spent = round(time.time() - started, 3)
+        print_json({**report.as_json(), "dry_run": dry_run, "seconds": spent})
+    else:
+        _print(report, dry_run=dry_run)
+    failed = [finding for finding in report.findings if not finding.passed]
+    if failed:
+        told = "; ".join(f"{finding.check}: {finding.message}" for finding in failed)
+        raise StoppedError(f"version {report.version[:12]} stays a candidate: {told}")
+
+
+def compact_options(settings: Settings, run: str, *, rebuild_graph: bool) -> CompactRunOptions:
+    """Return the options of one compaction."""
+    build = BuildOptions(
+        m=settings.hnsw_m,
+        ef_construction=settings.hnsw_ef_construction,
+        ef_search=settings.hnsw_ef_search,
+        add_batch_rows=settings.index_batch_rows,
+        max_shard_rows=settings.max_shard_rows,
+        checkpoint_rows=settings.checkpoint_rows,
+        threads=available_cores(),
+        exact_rows=settings.exact_rows,
+    )
+    return CompactRunOptions(
+        run=run,
+        store=settings.store,
+        collection=settings.collection,
+        bounds=CompactOptions(max_rows=settings.max_shard_rows, least_recall=build.recall.least),
+        build=build,
+        rebuild_graph=rebuild_graph,
+        promote=settings.promote,
+    )
+
+
+def _print(report: CompactionReport, *, dry_run: bool) -> None:
+    if not report.merges:
+        click.echo(f"nothing is due; version {report.version[:12]} stays")
+        return
+    for merge in report.merges:
+        click.echo(f"rewrite {merge}")
+    told = f"{report.shards_before} shards become {report.shards_after}"
+    if dry_run:
+        click.echo(f"{told}, {report.rows_written} rows would be written")
+        return
+    state = "is in production" if report.promoted else "is a candidate"
+    click.echo(f"version {report.version[:12]} {state}")
+    click.echo(f"{told}, {report.rows_written} rows and {report.bytes_written} bytes written")
