@@ -67,13 +67,13 @@ class _Known:
     Attributes:
         state: The state.
         base: The checkpoint that `recent` follows.
-        recent: The records after it.
+        recent: The records after it, as they were written.
         names: Checkpoints and tails that were seen.
     """
 
     state: LogState = field(default_factory=LogState)
     base: int = 0
-    recent: list[LogRecord] = field(default_factory=list)
+    recent: list[str] = field(default_factory=list)
     names: CheckpointNames = field(default_factory=CheckpointNames)
 
 
@@ -121,10 +121,10 @@ class CommitLog:
         listed = self._list(after=self._known.state.seq - 1)
         last = max(listed.modified_ms, default=0)
         if last < self._known.state.seq:
-            self._read_record(self._known.state.seq)  # a listing may lack a record just made
+            self._read(self._known.state.seq)  # a listing may lack a record just made
         if last - self._known.state.seq > FAR_BEHIND_RECORDS:
             self._adopt(listed.names)
-        self._extend([self._read_record(seq) for seq in range(self._known.state.seq + 1, last + 1)])
+        self._extend([self._read(seq) for seq in range(self._known.state.seq + 1, last + 1)])
         self._rebase(listed.names)
         return self._known.state
 
@@ -139,7 +139,7 @@ class CommitLog:
             UsageError: It was written by a newer nightpress.
             TransientError: The store could not be read.
         """
-        return self._read_record(seq)
+        return self._parsed(seq, self._read(seq))
 
     def audit(self) -> LogAudit:
         """Read every record from the first one on, whatever checkpoints say.
@@ -152,7 +152,7 @@ class CommitLog:
         """
         believed = self.read()
         listed = self._list(after=-1)
-        records = [self._read_record(seq) for seq in range(1, believed.seq + 1)]
+        records = [self.record(seq) for seq in range(1, believed.seq + 1)]
         state = self._folded(LogState(), records)
         if state != believed:
             raise CorruptArtifactError(
@@ -189,9 +189,9 @@ class CommitLog:
             change=change,
         )
         after = fold(state, [record])
-        self._create(record)
+        data = self._create(record)
         if self._known.state.seq == state.seq:
-            self._known.recent.append(record)
+            self._known.recent.append(data.decode())
             self._known.state = after
             self._save_checkpoint()
         return after
@@ -232,28 +232,34 @@ class CommitLog:
                 return
 
     def _read_checkpoint(self, names: CheckpointNames) -> _Known:
-        reach, base, recent = names.reach, names.reach, list[LogRecord]()
-        if reach in names.tails:
-            key = tail_key(self._collection, reach)
-            tail = parse_tail(self._storage.read(key), key, reach)
-            base, recent = tail.base, list(tail.records)
+        base, tail = names.reach, None
+        if names.reach in names.tails:
+            key = tail_key(self._collection, names.reach)
+            tail = parse_tail(self._storage.read(key), key, names.reach)
+            base = tail.base
         state = LogState()
         if base:
             key = checkpoint_key(self._collection, base)
             state = parse_checkpoint(self._storage.read(key), key, base)
-        return _Known(state=fold(state, recent), base=base, recent=recent, names=names)
+        if tail is None:
+            return _Known(state=state, base=base, names=names)
+        state = fold(state, tail.records)
+        return _Known(state=state, base=base, recent=list(tail.texts), names=names)
 
-    def _extend(self, records: list[LogRecord]) -> None:
+    def _extend(self, written: list[bytes]) -> None:
+        first = self._known.state.seq + 1
+        records = [self._parsed(seq, data) for seq, data in enumerate(written, first)]
         self._known.state = self._folded(self._known.state, records)
-        self._known.recent += records
+        self._known.recent += [data.decode() for data in written]
 
     def _rebase(self, names: CheckpointNames) -> None:
         """Let the next tail follow the newest checkpoint there is, whoever wrote it."""
         known = self._known
         known.names = names
+        is_whole = known.base + len(known.recent) == known.state.seq
         base = max((seq for seq in names.checkpoints if seq <= known.state.seq), default=0)
-        if base > known.base:
-            known.recent = [record for record in known.recent if record.seq > base]
+        if base > known.base and is_whole:
+            del known.recent[: base - known.base]
             known.base = base
         if known.state.seq - known.base >= CHECKPOINT_RECORDS:
             known.recent = []  # the next append makes a checkpoint, which needs none of them
@@ -281,6 +287,7 @@ class CommitLog:
                 self._storage.put(tail_key(self._collection, seq), data)
                 known.names = known.names.including(tail=seq)
             self._delete_outdated(known.names.outdated())
+            known.names = known.names.needed()
         except IndexStoreError as error:
             _logger.warning("log of %s has no checkpoint %d: %s", self._collection, seq, error)
 
@@ -290,15 +297,18 @@ class CommitLog:
         for seq in outdated.checkpoints:
             self._storage.delete(checkpoint_key(self._collection, seq))
 
-    def _read_record(self, seq: int) -> LogRecord:
+    def _read(self, seq: int) -> bytes:
         key = log_key(self._collection, seq)
         try:
-            return parse_record(self._storage.read(key), key, seq)
+            return self._storage.read(key)
         except NotFoundError as error:
             raise CorruptArtifactError(f"log record {key} is missing, later ones exist") from error
 
-    def _create(self, record: LogRecord) -> None:
-        """Create the record's file, and after a lost reply find out who did."""
+    def _parsed(self, seq: int, data: bytes) -> LogRecord:
+        return parse_record(data, log_key(self._collection, seq), seq)
+
+    def _create(self, record: LogRecord) -> bytes:
+        """Create the record's file and return its bytes; after a lost reply find out who did."""
         key = log_key(self._collection, record.seq)
         data = encode_record(record, key)
         for _ in range(SETTLE_ATTEMPTS):
@@ -312,7 +322,7 @@ class CommitLog:
                     raise ConflictError(
                         f"log record {key} was written by another run first"
                     ) from error
-            return
+            return data
         raise UnknownOutcomeError(f"log record {key} may or may not have been written; run again")
 
     def _winner(self, key: str, seq: int, cause: Exception) -> LogRecord | None:

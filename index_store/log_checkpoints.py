@@ -20,7 +20,6 @@ from index_store.log_records import (
     LogState,
     PublishedVersion,
     artifact_object,
-    encode_record,
     parse_artifact,
     parse_record,
     parse_sealed,
@@ -40,10 +39,12 @@ class Tail:
 
     Attributes:
         base: The checkpoint it follows, 0 for the beginning of the log.
-        records: Records base+1 and on, at least one.
+        texts: Records base+1 and on as they were written, at least one.
+        records: The same, parsed.
     """
 
     base: int
+    texts: tuple[str, ...]
     records: tuple[LogRecord, ...]
 
 
@@ -77,6 +78,12 @@ class CheckpointNames:
         checkpoints = {*self.checkpoints} | ({checkpoint} if checkpoint else set())
         tails = {*self.tails} | ({tail} if tail else set())
         return CheckpointNames(checkpoints=tuple(sorted(checkpoints)), tails=tuple(sorted(tails)))
+
+    def needed(self) -> "CheckpointNames":
+        """Return those that a reader may want."""
+        return CheckpointNames(
+            checkpoints=self.checkpoints[-KEPT_CHECKPOINTS:], tails=self.tails[-KEPT_TAILS:]
+        )
 
     def outdated(self) -> "CheckpointNames":
         """Return those that nobody needs any more."""
@@ -147,15 +154,15 @@ def parse_checkpoint(data: bytes, key: str, seq: int) -> LogState:
     return state
 
 
-def encode_tail(base: int, records: Sequence[LogRecord]) -> bytes:
-    """Return the bytes of a tail: the records base+1 and on, at least one."""
+def encode_tail(base: int, texts: Sequence[str]) -> bytes:
+    """Return the bytes of a tail from records base+1 and on, as they were written."""
     return seal(
         "tail",
         {
             "format_version": CHECKPOINT_FORMAT_VERSION,
             "base": base,
-            "seq": records[-1].seq,
-            "records": [encode_record(record, "tail").decode() for record in records],
+            "seq": base + len(texts),
+            "records": list(texts),
         },
     )
 
@@ -176,10 +183,9 @@ def parse_tail(data: bytes, key: str, seq: int) -> Tail:
         fields.problem("records", f"expected {seq - base} records")
     raise_problems(what, problems)
     records = (
-        parse_record(text.encode("utf-8", "surrogatepass"), key, base + place)
-        for place, text in enumerate(texts, start=1)
+        parse_record(text.encode(), key, base + place) for place, text in enumerate(texts, start=1)
     )
-    return Tail(base=base, records=tuple(records))
+    return Tail(base=base, texts=texts, records=tuple(records))
 
 
 def _opened(data: bytes, what: str, seq: int, problems: list[str]) -> Fields:

@@ -16,7 +16,7 @@ from index_store.errors import (
 )
 from index_store.log import CommitLog
 from index_store.manifest import Counts
-from index_store.publisher import promote, publish
+from index_store.publisher import pin, promote, publish, rollback, unpin
 from index_store.snapshot import Snapshot
 from index_store.storage.base import Storage
 from index_store.storage.faulty import FaultMode, FaultyStorage
@@ -239,3 +239,66 @@ def test_a_manifest_that_contradicts_itself_is_not_published(tmp_path: Path):
     log = commit_log(storage)
     with pytest.raises(UsageError, match="chunks_live: expected 2 as the shards have, found 9"):
         publish(storage, log, replace(manifest, counts=counts), log.read())
+
+
+def test_rollback_is_one_record_and_moves_no_data(tmp_path: Path):
+    storage = MemoryStorage("rollback")
+    one = publish_documents(storage, OLD, tmp_path)
+    promote(commit_log(storage), one.version)
+    two = publish_documents(storage, NEW, tmp_path, run="two")
+    promote(commit_log(storage), two.version)
+    reader = commit_log(storage)
+    before = reader.read()
+    objects = {entry.key for entry in storage.list("") if "/log/" not in entry.key}
+    done = rollback(commit_log(storage), reason="worse answers")
+    assert done.version == one.version
+    assert done.state.seq == before.seq + 1
+    assert {entry.key for entry in storage.list("") if "/log/" not in entry.key} == objects
+    assert reader.read().channels["production"] == one.version  # the very next look
+    assert texts_served(storage) == texts_of(OLD)
+    with pytest.raises(NotFoundError, match="channel 'production' has no version to go back to"):
+        rollback(commit_log(storage))
+    with pytest.raises(NotFoundError, match="channel 'stable' does not exist"):
+        rollback(commit_log(storage), channel="stable")
+
+
+def test_a_rollback_that_a_promotion_overtakes_is_a_conflict(tmp_path: Path):
+    inner = MemoryStorage("overtaken-rollback")
+    versions = []
+    for number in range(3):
+        documents = {"a.txt": [f"text {number}"]}
+        versions.append(publish_documents(inner, documents, tmp_path, run=f"{number}").version)
+    for version in versions[:2]:
+        promote(commit_log(inner), version)
+    storage = Overtaken(inner, lambda: promote(commit_log(inner), versions[2]))
+    with pytest.raises(ConflictError, match="written by another run first"):
+        rollback(CommitLog(storage, COLLECTION))
+    assert commit_log(inner).read().channels["production"] == versions[2]
+
+
+def test_pins_are_given_and_taken_away(tmp_path: Path):
+    storage = MemoryStorage("pins")
+    one = publish_documents(storage, OLD, tmp_path)
+    two = publish_documents(storage, NEW, tmp_path, run="two")
+    log = commit_log(storage)
+    assert pin(log, one.version[:8], "audit-2024").state.pins == {"audit-2024": one.version}
+    assert pin(log, one.version, "audit-2024").state.seq == 3  # nothing is appended again
+    with pytest.raises(UsageError, match=f"'audit-2024' holds version {one.version}; unpin it"):
+        pin(log, two.version, "audit-2024")
+    with pytest.raises(UsageError, match="pin 'Not a name' must match"):
+        pin(log, two.version, "Not a name")
+    with pytest.raises(NotFoundError, match="pin 'other' does not exist; known pins: audit-2024"):
+        unpin(log, "other")
+    assert unpin(log, "audit-2024").version == one.version
+    with pytest.raises(NotFoundError, match="known pins: none"):
+        unpin(log, "audit-2024")
+
+
+def test_a_version_from_elsewhere_may_have_an_unknown_parent(tmp_path: Path):
+    storage = MemoryStorage("foreign")
+    manifest = build_manifest(storage, OLD, tmp_path, parent="a" * 64)
+    log = commit_log(storage)
+    with pytest.raises(ConflictError, match=f"parent {'a' * 64} of .* is not published"):
+        publish(storage, log, manifest, log.read())
+    done = publish(storage, log, manifest, log.read(), foreign=True)
+    assert done.state.versions[done.version].parent is None
