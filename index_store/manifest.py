@@ -47,7 +47,7 @@ class ShardSearch:
     Attributes:
         mode: By the graph, or exactly when the graph does not reach the recall that is asked for.
         ef_search: Candidates looked at in the graph, never fewer than the settings of the shard.
-        recall: Share of the nearest live rows that the graph finds, in [0, 1].
+        recall: Share of the nearest live rows that the graph finds at least, in [0, 1].
         built_recall: The same when no row was dead yet, None when that is not known.
         dead: Dead rows when it was measured.
     """

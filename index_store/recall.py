@@ -22,6 +22,7 @@ from index_store.shard import ShardReader
 from index_store.shard_options import RecallOptions
 
 TIE = 1e-6  # scores that differ by less are equal
+STANDARD_ERRORS = 2  # between the mean over the questions and what is promised of others
 BLOCK_ROWS = 8192
 
 
@@ -39,7 +40,8 @@ class MeasuredRecall:
 
     Attributes:
         ef_search: The least number of candidates that passes the gate, or the largest tried.
-        recall: What it reaches, in [0, 1].
+        recall: What it reaches, in [0, 1], two standard errors below the mean over the questions,
+            so that other questions find as much.
     """
 
     ef_search: int
@@ -94,7 +96,7 @@ def choose_ef_search(
     ef_search = reader.ef_search
     while True:
         _, found = reader.search(questions, hits, exact=False, ef_search=ef_search)
-        recall = _share_found(source, questions, found, worst)
+        recall = _lower_bound(_shares_found(source, questions, found, worst))
         if recall >= options.least or 2 * ef_search > options.max_ef_search:
             return MeasuredRecall(ef_search=ef_search, recall=round(recall, 4))
         ef_search *= 2
@@ -115,17 +117,23 @@ def _worst_scores(
     return worst
 
 
-def _share_found(
+def _shares_found(
     source: VectorSource,
     questions: Vectors,
     found: npt.NDArray[np.int64],
     worst: npt.NDArray[np.float32],
-) -> float:
+) -> npt.NDArray[np.float64]:
     rows, places = np.unique(found, return_inverse=True)
     known = _take(source, np.maximum(rows, 0))[places.reshape(found.shape)]
     scores = np.einsum("qd,qhd->qh", questions, known)
     scores[found < 0] = -np.inf
-    return float((scores >= worst[:, None] - TIE).mean())
+    shares: npt.NDArray[np.float64] = (scores >= worst[:, None] - TIE).mean(axis=1)
+    return shares
+
+
+def _lower_bound(shares: npt.NDArray[np.float64]) -> float:
+    error = float(shares.std()) / len(shares) ** 0.5
+    return max(0.0, float(shares.mean()) - STANDARD_ERRORS * error)
 
 
 def _take(source: VectorSource, rows: Sequence[int] | npt.NDArray[np.int64]) -> Vectors:

@@ -80,14 +80,17 @@ def test_questions_between_opposite_rows_are_questions_too():
     assert np.allclose(np.linalg.norm(drawn, axis=1), 1, atol=1e-6)
 
 
-def test_recall_is_the_share_of_the_nearest_rows_that_are_found(entry: tuple[Path, ShardEntry]):
+def test_recall_is_the_share_of_the_nearest_rows_that_other_questions_find_at_least(
+    entry: tuple[Path, ShardEntry],
+):
     options = RecallOptions(least=0.0, questions=64)
     found = measured(entry, options)
     questions = draw_questions(Rows(VECTORS), ROWS, count=64, seed=1)
     nearest = np.argsort(-(questions @ VECTORS.T), axis=1)[:, :10]
     rows = ShardReader.open(*entry).search(questions, 10, exact=False)[1]
     shared = [len(set(a) & set(b)) / 10 for a, b in zip(rows, nearest, strict=True)]
-    assert found == MeasuredRecall(ef_search=10, recall=round(float(np.mean(shared)), 4))
+    promised = np.mean(shared) - 2 * np.std(shared) / np.sqrt(64)
+    assert found == MeasuredRecall(ef_search=10, recall=round(float(promised), 4))
     assert found.recall < 0.9
 
 
