@@ -8,8 +8,8 @@ from index_store.records import Hit
 
 MIN_VERBATIM_CHARS = 20  # shorter questions stand in many texts by chance
 
-# Letters that are the same in every form of a text; "f" is not, it hides in ligatures.
-_PLAIN_WORD = re.compile(r"[a-eg-z]+")
+# Letters that are the same in every form of a text; f, i, l, s and t may hide in ligatures.
+_PLAIN_WORD = re.compile(r"[a-eghjkm-ru-z]+")
 
 
 def fold_text(text: str) -> str:
