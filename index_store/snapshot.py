@@ -217,6 +217,10 @@ class Snapshot:
         told.sort(key=lambda item: not item[1])  # stable: each group keeps its order
         return first_unique((self._hit(place, verbatim=said) for place, said in told), k)
 
+    def chunk_tables(self) -> list[ChunkTable]:
+        """Return the chunk table of every shard; rows that are dead stand in them too."""
+        return [shard.chunks for shard in self._shards]
+
     def close(self) -> None:
         """Let go of all files; calling it twice is harmless."""
         self._closed = True
