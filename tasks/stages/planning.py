@@ -111,13 +111,13 @@ def make_plan(options: RunOptions, base: Base, listing: Listing, embedder: Embed
         StoppedError: The tripwire: too many documents would vanish.
     """
     suspects = files_to_hash(listing.files, base.known)
-    hashes = hash_files([file.path for file in suspects])
+    hashes = _hashes(suspects, options.limits)
     keys = _keys(listing.files, options, embedder)
     change = options.change
     plan = diff(
         listing.files,
         base.known,
-        {file.uri: found for file, found in zip(suspects, hashes, strict=True)},
+        hashes,
         keys,
         DiffOptions(
             rebuild=_rebuild_reason(options, base, embedder), retry_rejected=change.retry_rejected
@@ -150,6 +150,19 @@ def _rebuild_reason(options: RunOptions, base: Base, embedder: EmbedderSpec) -> 
     if base.manifest.embedder.id != embedder.id:
         return "embedder differs"
     return ""
+
+
+def _hashes(files: Sequence[ListedFile], limits: Limits) -> dict[str, str | None]:
+    """Hash content; a file that no parser will open is known by size and time instead."""
+    giants = [file for file in files if file.size_bytes > limits.file_bytes]
+    found: dict[str, str | None] = {
+        file.uri: hex_digest(WORK_SCHEME, "too large to read", file.size_bytes, file.mtime_ns)
+        for file in giants
+    }
+    readable = [file for file in files if file.size_bytes <= limits.file_bytes]
+    contents = hash_files([file.path for file in readable])
+    found.update({file.uri: each for file, each in zip(readable, contents, strict=True)})
+    return found
 
 
 def _keys(
