@@ -38,7 +38,8 @@ def run_flow(settings: Settings, *, as_json: bool) -> None:
     if server is not None:
         server.wait_until_ready()
     try:
-        report = reindex(settings)
+        # Prefect keeps parameters; a secret is read from the environment where it is needed.
+        report = reindex(settings.model_copy(update={"mistral_api_key": None}))
     except RuntimeError as error:  # Prefect has no type of its own for this
         if "Failed to reach API" in str(error):
             url = os.environ.get("PREFECT_API_URL", "")
