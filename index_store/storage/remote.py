@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from index_store.errors import TransientError, UsageError
 from index_store.storage.base import MAX_KEY_BYTES, StoredObject, check_key
 from index_store.storage.remote_attempts import Attempts, Kind
 from index_store.storage.remote_failures import Outcome, understood
+from index_store.storage.remote_listing import list_in_order, milliseconds
 from index_store.storage.remote_options import RemoteOptions
 from index_store.storage.remote_uploads import PartWriter, UnfinishedUpload, content_md5
 
@@ -127,22 +127,7 @@ class RemoteStorage:
 
     def list(self, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
         """See `Storage.list`; pages are asked for as they are needed."""
-        place: dict[str, object] = {"Prefix": self._root + prefix}
-        if after:
-            place["StartAfter"] = self._root + after
-        more: dict[str, object] = {}
-        while True:
-            page = self._page(prefix, {**place, **more})
-            for entry in page.get("Contents", []):
-                found = self._listed(entry)
-                if found is not None and found.key > after:
-                    yield found
-            if not page.get("IsTruncated"):
-                return
-            token = page.get("NextContinuationToken")
-            if not token:
-                raise TransientError(f"listing {prefix!r} of {self._url} breaks off without a word")
-            more = {"ContinuationToken": token}
+        yield from list_in_order(lambda place: self._page(prefix, place), self._root, prefix, after)
 
     def delete(self, key: str) -> None:
         """See `Storage.delete`."""
@@ -183,7 +168,7 @@ class RemoteStorage:
                 yield UnfinishedUpload(
                     key=entry["Key"].removeprefix(self._root),
                     id=entry["UploadId"],
-                    begun_ms=_milliseconds(entry["Initiated"]),
+                    begun_ms=milliseconds(entry["Initiated"]),
                 )
             if not page.get("IsTruncated"):
                 return
@@ -239,17 +224,6 @@ class RemoteStorage:
     def _page(self, prefix: str, place: Mapping[str, object]) -> Mapping[str, Any]:
         return self._attempts.run(
             Kind.LOOK, "list", prefix, lambda: self._client.call("list_objects_v2", place)
-        )
-
-    def _listed(self, entry: Mapping[str, Any]) -> StoredObject | None:
-        """Return a line of a listing; None for the folder marks that some programs leave."""
-        key = entry["Key"].removeprefix(self._root)
-        if not key or key.endswith("/"):
-            return None
-        return StoredObject(
-            key=key,
-            size_bytes=int(entry["Size"]),
-            modified_ms=_milliseconds(entry["LastModified"]),
         )
 
 
@@ -383,7 +357,3 @@ def _checked_range(answer: Mapping[str, Any], start: int, end: int | None, found
             f"expected bytes {start} to {expected_end}, found {found} from {first} to {last + 1}"
         )
     return total
-
-
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)

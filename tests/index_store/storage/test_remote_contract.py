@@ -15,6 +15,12 @@ class TestMoto(StorageContract):
     def storage(self, moto_server: S3Server) -> Storage:
         return RemoteStorage(moto_server.url(uuid4().hex), moto_server.options())
 
+    def test_keys_keep_unicode_and_newlines(self, storage: Storage):
+        """Without the newline, which moto takes for the end of a path."""
+        storage.put("é/日本.txt", b"x")
+        assert [entry.key for entry in storage.list("é/")] == ["é/日本.txt"]
+        assert storage.read("é/日本.txt") == b"x"
+
 
 class TestSeaweedFS(StorageContract):
     @pytest.fixture
