@@ -142,19 +142,11 @@ class RemoteStorage:
         return None
 
     def begin_upload(self, key: str, data: bytes) -> UnfinishedUpload:
-        """Begin to write an object in parts, and leave it at its first part.
-
-        Raises:
-            TransientError: That did not work.
-        """
+        """See `Uploads.begin_upload`."""
         return self._parts(key).begin(data)
 
     def unfinished_uploads(self) -> Iterator[UnfinishedUpload]:
-        """List uploads in parts that nobody finished: of writers at work, or that were killed.
-
-        Raises:
-            TransientError: The store could not be listed.
-        """
+        """See `Uploads.unfinished_uploads`."""
         place: dict[str, object] = {"Prefix": self._root}
         while True:
             asked = place
@@ -179,11 +171,7 @@ class RemoteStorage:
             }
 
     def abort_upload(self, upload: UnfinishedUpload) -> None:
-        """Give up an upload and free its parts; one that is gone is fine.
-
-        Raises:
-            TransientError: It may still be there.
-        """
+        """See `Uploads.abort_upload`."""
         self._parts(upload.key).abort(upload.id)
 
     def _parts(self, key: str) -> PartWriter:

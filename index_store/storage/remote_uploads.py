@@ -7,12 +7,12 @@ nothing; a lost reply to the last request is settled by looking at the object.
 import base64
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from index_store.clock import system_clock_ms
 from index_store.errors import CorruptArtifactError, IndexStoreError, UnknownOutcomeError
@@ -36,6 +36,35 @@ class UnfinishedUpload:
     key: str
     id: str
     begun_ms: int
+
+
+@runtime_checkable
+class Uploads(Protocol):
+    """A store that writes large objects in parts, which can be left over."""
+
+    def begin_upload(self, key: str, data: bytes) -> UnfinishedUpload:
+        """Begin to write an object in parts, and leave it at its first part.
+
+        Raises:
+            TransientError: That did not work.
+        """
+        ...
+
+    def unfinished_uploads(self) -> Iterator[UnfinishedUpload]:
+        """List uploads in parts that nobody finished: of writers at work, or that were killed.
+
+        Raises:
+            TransientError: The store could not be listed.
+        """
+        ...
+
+    def abort_upload(self, upload: UnfinishedUpload) -> None:
+        """Give up an upload and free its parts; one that is gone is fine.
+
+        Raises:
+            TransientError: It may still be there.
+        """
+        ...
 
 
 class Requests(Protocol):
