@@ -12,10 +12,10 @@ from flows.local_server import start_server
 from flows.prefect_environment import prepare_prefect
 from flows.run_settings import new_run_id, run_options
 from flows.settings import Settings
-from index_store.embedders.registry import open_embedder
 from index_store.errors import UsageError
 from index_store.storage.opening import open_storage
 from tasks.stages.reporting import RunReport
+from tasks.stages.workshop import open_run_embedder
 
 SHOWN_REJECTIONS = 20
 
@@ -26,9 +26,10 @@ def run_flow(settings: Settings, *, as_json: bool) -> None:
     Raises:
         IndexStoreError: Whatever stopped the run.
     """
-    run_options(settings, new_run_id())  # a person's mistake is told before Prefect starts
+    # A person's mistake is told before Prefect starts.
+    options = run_options(settings, new_run_id())
     open_storage(settings.store)
-    open_embedder(settings.embedder).close()
+    open_run_embedder(options.embed).close()
     started = time.time()
     logging.getLogger(PROGRESS).info("start     Prefect")
     prepare_prefect(os.environ)

@@ -59,14 +59,14 @@ class Planned:
     keys: Mapping[str, WorkKeys]
 
 
-def read_base(storage: Storage, collection: str, *, version: str | None = None) -> Base:
-    """Read the version that a run builds on.
+def choose_base(storage: Storage, collection: str) -> Base:
+    """Read the version that a new run builds on.
+
+    It is the one that production points to, or the candidate when nothing is promoted yet.
 
     Args:
         storage: The store.
         collection: Name of the collection.
-        version: Its id; None for the one that production points to, or for the candidate when
-            nothing is promoted yet.
 
     Returns:
         The version with its catalog; an empty base when nothing is published.
@@ -77,7 +77,25 @@ def read_base(storage: Storage, collection: str, *, version: str | None = None) 
     """
     state = CommitLog(storage, collection).read()
     channels = state.channels
-    version = version or channels.get(PRODUCTION) or channels.get(CANDIDATE)
+    return _base(storage, state, channels.get(PRODUCTION) or channels.get(CANDIDATE))
+
+
+def read_base(storage: Storage, collection: str, version: str | None) -> Base:
+    """Read the version that a run was planned on, whatever was published since.
+
+    Args:
+        storage: The store.
+        collection: Name of the collection.
+        version: Its id; None for a first run, whose base stays empty.
+
+    Raises:
+        CorruptArtifactError: Log, manifest or catalog is damaged.
+        TransientError: The store is out of reach.
+    """
+    return _base(storage, CommitLog(storage, collection).read(), version)
+
+
+def _base(storage: Storage, state: LogState, version: str | None) -> Base:
     if version is None:
         return Base(state=state, version=None, manifest=None, known={})
     artifact = state.versions[version].manifest
