@@ -9,6 +9,7 @@ the agreement per format, every disagreement with its reason, the slowest docume
 import argparse
 import ast
 import csv
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -99,6 +100,7 @@ def _entries(manifest: Path, corpus: Path) -> Iterator[tuple[str, str]]:
 def _run(
     corpus: Path, entries: Sequence[tuple[str, str]], workers: int, limits: Limits
 ) -> list[Result]:
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # where children find this file
     work = WorkerOptions(chunker="parse_outcomes:whole_elements")
     with ParsePool(workers, limits, work) as pool:
         futures = [pool.submit(corpus / path, parser_for(path).name) for path, _ in entries]

@@ -29,7 +29,8 @@ from retriever.links import LinkOptions, link
 from tasks.stages.concluding import rejected_documents
 from tasks.stages.diffing import Action
 from tasks.stages.estimating import Estimate, estimate
-from tasks.stages.planning import Planned, list_sources, make_plan, read_base
+from tasks.stages.planning import Planned, choose_base, list_sources, make_plan
+from tasks.stages.workshop import open_run_embedder
 
 SHOWN_ITEMS = 50
 EXCERPT_CHARS = 300
@@ -40,8 +41,8 @@ def plan_only(settings: Settings, *, as_json: bool) -> None:
     """Print what a run would do."""
     options = run_options(settings, new_run_id())
     storage = open_storage(settings.store)
-    embedder = open_embedder(settings.embedder)
-    base = read_base(storage, settings.collection)
+    embedder = open_run_embedder(options.embed)
+    base = choose_base(storage, settings.collection)
     planned = make_plan(options, base, list_sources(options), embedder.spec)
     cost = estimate(
         planned.plan.work(),

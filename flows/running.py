@@ -8,13 +8,14 @@ from dataclasses import replace
 import click
 
 from flows.console import PROGRESS, print_json, print_table
+from flows.local_server import start_server
 from flows.prefect_environment import prepare_prefect
 from flows.run_settings import new_run_id, run_options
 from flows.settings import Settings
-from index_store.embedders.registry import open_embedder
-from index_store.errors import TransientError, UsageError
+from index_store.errors import UsageError
 from index_store.storage.opening import open_storage
 from tasks.stages.reporting import RunReport
+from tasks.stages.workshop import open_run_embedder
 
 SHOWN_REJECTIONS = 20
 
@@ -25,26 +26,26 @@ def run_flow(settings: Settings, *, as_json: bool) -> None:
     Raises:
         IndexStoreError: Whatever stopped the run.
     """
-    run_options(settings, new_run_id())  # a person's mistake is told before Prefect starts
+    # A person's mistake is told before Prefect starts.
+    options = run_options(settings, new_run_id())
     open_storage(settings.store)
-    open_embedder(settings.embedder).close()
+    open_run_embedder(options.embed).close()
     started = time.time()
     logging.getLogger(PROGRESS).info("start     Prefect")
     prepare_prefect(os.environ)
+    server = start_server(os.environ)
     from flows.reindex import reindex  # noqa: PLC0415 - reads the environment prepared above
 
+    if server is not None:
+        server.wait_until_ready()
     try:
-        report = reindex(settings)
-    except RuntimeError as error:  # Prefect has no type of its own for these two
+        # Prefect keeps parameters; a secret is read from the environment where it is needed.
+        report = reindex(settings.model_copy(update={"mistral_api_key": None}))
+    except RuntimeError as error:  # Prefect has no type of its own for this
         if "Failed to reach API" in str(error):
             url = os.environ.get("PREFECT_API_URL", "")
             raise UsageError(
                 f"the Prefect server at {url} cannot be reached; start it or unset PREFECT_API_URL"
-            ) from error
-        if "ephemeral" in str(error):
-            raise TransientError(
-                "Prefect's temporary server did not start in time; run again, or give it more: "
-                "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS=180"
             ) from error
         raise
     start = max(0.0, report.began_at_ms / 1000 - started)

@@ -174,6 +174,11 @@ class ChunkTable:
         lines = [self._table.slice(row, 1).to_pylist()[0] for row in rows]
         return [_from_line(line) for line in lines]
 
+    def text(self, row: int) -> str:
+        """Return the text of one row; much cheaper than `take`."""
+        text: str = self._table.column("text")[row].as_py()
+        return text
+
     def read(self, start: int, end: int) -> list[StoredChunk]:
         """Return the rows [start, end) in order."""
         return [_from_line(line) for line in self._table.slice(start, end - start).to_pylist()]

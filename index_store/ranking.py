@@ -1,5 +1,6 @@
 """The order of hits: verbatim quotations first, then by score; pure."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -7,20 +8,33 @@ from index_store.records import Hit
 
 MIN_VERBATIM_CHARS = 20  # shorter questions stand in many texts by chance
 
+# Letters that are the same in every form of a text; f, i, l, s and t may hide in ligatures.
+_PLAIN_WORD = re.compile(r"[a-eghjkm-ru-z]+")
+
 
 def fold_text(text: str) -> str:
     """Return `text` without differences of case, compatibility forms and white space."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def is_verbatim(folded_question: str, text: str) -> bool:
-    """Tell whether a text holds a whole question, which is folded and long enough."""
-    return folded_question in fold_text(text)
+class Quotation:
+    """A question that may be a quotation, ready to be looked for in many texts."""
 
+    def __init__(self, question: str) -> None:
+        self._folded = fold_text(question)
+        words = _PLAIN_WORD.findall(self._folded)
+        self._probe = max(words, key=len, default="")
 
-def verbatim_first(hits: Iterable[Hit]) -> list[Hit]:
-    """Move verbatim hits to the front; each group keeps its order."""
-    return sorted(hits, key=lambda hit: not hit.verbatim)
+    @property
+    def is_long_enough(self) -> bool:
+        """Whether finding the question word for word says anything."""
+        return len(self._folded) >= MIN_VERBATIM_CHARS
+
+    def is_in(self, text: str) -> bool:
+        """Tell whether a text holds the whole question."""
+        if self._probe not in text.lower():  # spares nearly every text the folding
+            return False
+        return self._folded in fold_text(text)
 
 
 def first_unique(hits: Iterable[Hit], k: int) -> list[Hit]:

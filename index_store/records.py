@@ -90,7 +90,7 @@ class DocumentRecord:
         size_bytes: Observed size.
         mtime_ns: Observed modification time, nanoseconds since the epoch.
         content_hash: SHA-256 of the observed bytes, 64 hexadecimal characters; empty when
-            unreadable.
+            unreadable; for a file above the size limit, a hash of its size and time instead.
         work_key: Identity of parser, limits and chunker that were applied to `content_hash`.
         rejection: Why the observed content is not indexed, or None when it is.
         indexed_hash: Content hash whose chunks serve, or None when no chunks do.

@@ -24,20 +24,17 @@ from index_store.local_files import LocalFiles
 from index_store.log import CommitLog
 from index_store.log_records import PRODUCTION, PublishedVersion, resolve_version
 from index_store.manifest import Manifest, ShardEntry
-from index_store.ranking import (
-    MIN_VERBATIM_CHARS,
-    first_unique,
-    fold_text,
-    is_verbatim,
-    verbatim_first,
-)
+from index_store.ranking import Quotation, first_unique
 from index_store.records import Hit
 from index_store.relocations import RelocationMap, decode_relocations
 from index_store.shard import ShardReader
 from index_store.storage.base import Storage
 
 EXACT_ROWS = 50_000  # up to here an exact search costs about a millisecond
-MIN_CANDIDATES = 50  # hits looked at for verbatim quotations and repeated texts
+MIN_CANDIDATES = 50  # hits looked at for repeated texts
+# Hits looked at for verbatim quotations: of real sentences, 98 % of the chunks that hold them are
+# among the first 50, and all but one in a thousand among the first 200.
+QUOTATION_CANDIDATES = 200
 
 PathFilter = str | Callable[[str], bool]
 
@@ -76,6 +73,9 @@ class _OpenShard:
     def documents(self) -> list[tuple[str, int, int]]:
         """Runs of rows by the uri they were written under; read when a filter first needs them."""
         return self.chunks.documents()
+
+
+_Place = tuple[float, _OpenShard, int]  # score, shard, row
 
 
 class Snapshot:
@@ -206,13 +206,19 @@ class Snapshot:
         if self._closed:
             raise UsageError(f"version {self.version} is closed")
         query = _normalised(vector, self._manifest.embedder.dimension)
-        wanted = min(max(MIN_CANDIDATES, 4 * k), max(self.rows, 1))
-        folded = fold_text(question)
+        quotation = Quotation(question)
+        depth = QUOTATION_CANDIDATES if quotation.is_long_enough else MIN_CANDIDATES
+        wanted = min(max(depth, 4 * k), max(self.rows, 1))
         found = self._nearest(query, wanted, path_filter)
-        if len(folded) < MIN_VERBATIM_CHARS:
-            return first_unique((self._hit(shard, row, score) for score, shard, row in found), k)
-        hits = [self._hit(shard, row, score, folded) for score, shard, row in found]
-        return first_unique(verbatim_first(hits), k)
+        if not quotation.is_long_enough:
+            return first_unique((self._hit(place) for place in found), k)
+        told = [(place, quotation.is_in(place[1].chunks.text(place[2]))) for place in found]
+        told.sort(key=lambda item: not item[1])  # stable: each group keeps its order
+        return first_unique((self._hit(place, verbatim=said) for place, said in told), k)
+
+    def chunk_tables(self) -> list[ChunkTable]:
+        """Return the chunk table of every shard; rows that are dead stand in them too."""
+        return [shard.chunks for shard in self._shards]
 
     def close(self) -> None:
         """Let go of all files; calling it twice is harmless."""
@@ -231,12 +237,10 @@ class Snapshot:
     ) -> None:
         self.close()
 
-    def _nearest(
-        self, query: Vectors, wanted: int, path_filter: PathFilter | None
-    ) -> list[tuple[float, _OpenShard, int]]:
-        """Return the best rows of all shards as (score, shard, row), best first."""
+    def _nearest(self, query: Vectors, wanted: int, path_filter: PathFilter | None) -> list[_Place]:
+        """Return the best rows of all shards, best first."""
         exact = self.rows <= self._options.exact_rows
-        found: list[tuple[float, _OpenShard, int]] = []
+        found: list[_Place] = []
         for shard in self._shards:
             only = None if path_filter is None else self._accepted_rows(shard, path_filter)
             # A narrow filter starves the graph, and is cheap to search exactly.
@@ -258,9 +262,8 @@ class Snapshot:
                 accepted[start:end] = True
         return accepted
 
-    def _hit(
-        self, shard: _OpenShard, row: int, score: float, folded_question: str | None = None
-    ) -> Hit:
+    def _hit(self, place: _Place, *, verbatim: bool = False) -> Hit:
+        score, shard, row = place
         stored: StoredChunk = shard.chunks.take([row])[0]
         return Hit(
             score=min(1.0, max(-1.0, score)),
@@ -268,8 +271,7 @@ class Snapshot:
             text=stored.chunk.text,
             citation=stored.chunk.citation,
             chunk=stored.chunk_id.hex(),
-            verbatim=folded_question is not None
-            and is_verbatim(folded_question, stored.chunk.text),
+            verbatim=verbatim,
         )
 
 

@@ -39,7 +39,7 @@ def assemble_version(
     shop = workshop(options)
     storage, site = shop.storage, shop.site()
     stored = read_plan(storage, plan.key)
-    base = read_base(storage, options.collection, version=stored.base)
+    base = read_base(storage, options.collection, stored.base)
     built = [read_built(site, shard.key) for shard in shards]
     outcomes = [document for ref in batches for document in read_batch(storage, ref.key).documents]
     changes = decide_changes(

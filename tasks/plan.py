@@ -8,7 +8,7 @@ from tasks.policies import policy
 from tasks.references import ListingReference, PlanReference, published_reference
 from tasks.resources import Stopwatch, workshop
 from tasks.stages.batching import cut_batches
-from tasks.stages.planning import make_plan, read_base, waiting_version
+from tasks.stages.planning import choose_base, make_plan, waiting_version
 from tasks.stages.run_files import read_listing, write_plan
 from tasks.stages.run_options import RunOptions
 from tasks.stages.work_items import write_work
@@ -22,7 +22,7 @@ def plan_run(options: RunOptions, listing: ListingReference) -> PlanReference:
     stopwatch = Stopwatch()
     shop = workshop(options)
     storage, collection, run = shop.storage, options.collection, options.run
-    base = read_base(storage, collection)
+    base = choose_base(storage, collection)
     planned = make_plan(options, base, read_listing(storage, listing.key), shop.embedder.spec)
     batches = cut_batches(planned.plan.work(), max_documents=options.batch_documents)
     write_work(storage, collection, run, batches, planned.keys, base.known)

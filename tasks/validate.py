@@ -25,7 +25,7 @@ def validate_candidate(
     stopwatch = Stopwatch()
     shop = workshop(options)
     stored = read_plan(shop.storage, plan.key)
-    base = read_base(shop.storage, options.collection, version=stored.base)
+    base = read_base(shop.storage, options.collection, stored.base)
     unpublished = PublishedVersion(
         version=candidate.sha256,
         manifest=Artifact(

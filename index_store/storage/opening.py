@@ -1,5 +1,6 @@
 """From the address a person types to the store behind it."""
 
+import os
 import threading
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -8,6 +9,8 @@ from index_store.errors import UsageError
 from index_store.storage.base import Storage
 from index_store.storage.folder import FolderStorage
 from index_store.storage.memory import MemoryStorage
+from index_store.storage.remote import RemoteStorage
+from index_store.storage.remote_options import options_from
 
 _LOCK = threading.Lock()
 _MEMORY_STORES: dict[str, MemoryStorage] = {}  # a name means the same store throughout a process
@@ -17,8 +20,9 @@ def open_storage(url: str) -> Storage:
     """Open the store at an address.
 
     Args:
-        url: A folder, `file:///folder` or `memory://name`. Nothing is created before the first
-            write.
+        url: A folder, `file:///folder`, `s3://bucket/prefix` or `memory://name`. Nothing is created
+            and nobody is asked before the first read or write; endpoint, region and credentials of
+            S3 come from the usual AWS environment.
 
     Raises:
         UsageError: The address is empty or of a kind that is not supported.
@@ -33,8 +37,10 @@ def open_storage(url: str) -> Storage:
     if scheme == "memory":
         return _open_memory(url)
     if scheme == "s3":
-        raise UsageError(f"store {url}: S3 is not supported yet; give a folder")
-    raise UsageError(f"store {url}: scheme {scheme!r} is not supported; give a folder")
+        return RemoteStorage(url, options_from(os.environ))
+    raise UsageError(
+        f"store {url}: scheme {scheme!r} is not supported; give a folder or s3://bucket/prefix"
+    )
 
 
 def _open_folder(folder: Path) -> FolderStorage:

@@ -59,14 +59,14 @@ class Planned:
     keys: Mapping[str, WorkKeys]
 
 
-def read_base(storage: Storage, collection: str, *, version: str | None = None) -> Base:
-    """Read the version that a run builds on.
+def choose_base(storage: Storage, collection: str) -> Base:
+    """Read the version that a new run builds on.
+
+    It is the one that production points to, or the candidate when nothing is promoted yet.
 
     Args:
         storage: The store.
         collection: Name of the collection.
-        version: Its id; None for the one that production points to, or for the candidate when
-            nothing is promoted yet.
 
     Returns:
         The version with its catalog; an empty base when nothing is published.
@@ -77,7 +77,25 @@ def read_base(storage: Storage, collection: str, *, version: str | None = None) 
     """
     state = CommitLog(storage, collection).read()
     channels = state.channels
-    version = version or channels.get(PRODUCTION) or channels.get(CANDIDATE)
+    return _base(storage, state, channels.get(PRODUCTION) or channels.get(CANDIDATE))
+
+
+def read_base(storage: Storage, collection: str, version: str | None) -> Base:
+    """Read the version that a run was planned on, whatever was published since.
+
+    Args:
+        storage: The store.
+        collection: Name of the collection.
+        version: Its id; None for a first run, whose base stays empty.
+
+    Raises:
+        CorruptArtifactError: Log, manifest or catalog is damaged.
+        TransientError: The store is out of reach.
+    """
+    return _base(storage, CommitLog(storage, collection).read(), version)
+
+
+def _base(storage: Storage, state: LogState, version: str | None) -> Base:
     if version is None:
         return Base(state=state, version=None, manifest=None, known={})
     artifact = state.versions[version].manifest
@@ -111,13 +129,13 @@ def make_plan(options: RunOptions, base: Base, listing: Listing, embedder: Embed
         StoppedError: The tripwire: too many documents would vanish.
     """
     suspects = files_to_hash(listing.files, base.known)
-    hashes = hash_files([file.path for file in suspects])
+    hashes = _hashes(suspects, options.limits)
     keys = _keys(listing.files, options, embedder)
     change = options.change
     plan = diff(
         listing.files,
         base.known,
-        {file.uri: found for file, found in zip(suspects, hashes, strict=True)},
+        hashes,
         keys,
         DiffOptions(
             rebuild=_rebuild_reason(options, base, embedder), retry_rejected=change.retry_rejected
@@ -150,6 +168,19 @@ def _rebuild_reason(options: RunOptions, base: Base, embedder: EmbedderSpec) -> 
     if base.manifest.embedder.id != embedder.id:
         return "embedder differs"
     return ""
+
+
+def _hashes(files: Sequence[ListedFile], limits: Limits) -> dict[str, str | None]:
+    """Hash content; a file that no parser will open is known by size and time instead."""
+    giants = [file for file in files if file.size_bytes > limits.file_bytes]
+    found: dict[str, str | None] = {
+        file.uri: hex_digest(WORK_SCHEME, "too large to read", file.size_bytes, file.mtime_ns)
+        for file in giants
+    }
+    readable = [file for file in files if file.size_bytes <= limits.file_bytes]
+    contents = hash_files([file.path for file in readable])
+    found.update({file.uri: each for file, each in zip(readable, contents, strict=True)})
+    return found
 
 
 def _keys(

@@ -20,8 +20,23 @@ from tasks.stages.checkpoints import ParsedBatch
 from tasks.stages.embedding import EmbeddingCounts, embed_batch
 from tasks.stages.parsing.isolation import ParsePool
 from tasks.stages.plugged_chunker import worker_options
-from tasks.stages.run_options import RunOptions
+from tasks.stages.run_options import EmbedOptions, RunOptions
 from tasks.stages.shard_making import Site
+
+
+def open_run_embedder(wanted: EmbedOptions) -> Embedder:
+    """Open the embedder of a run.
+
+    Raises:
+        UsageError: There is none of this name, or its dimension is not the one asked for.
+    """
+    embedder = open_embedder(wanted.spec, threads=wanted.threads)
+    if wanted.dimension not in (None, embedder.spec.dimension):
+        raise UsageError(
+            f"embedder {wanted.spec!r} has dimension {embedder.spec.dimension}, "
+            f"expected {wanted.dimension} by the setting embed_dimension (EMBED_DIM)"
+        )
+    return embedder
 
 
 class Workshop:
@@ -65,14 +80,7 @@ class Workshop:
         Raises:
             UsageError: There is none of this name, or its dimension is not the one asked for.
         """
-        wanted = self._options.embed
-        embedder = open_embedder(wanted.spec, threads=wanted.threads)
-        if wanted.dimension not in (None, embedder.spec.dimension):
-            raise UsageError(
-                f"embedder {wanted.spec!r} has dimension {embedder.spec.dimension}, "
-                f"expected {wanted.dimension} by the setting embed_dimension (EMBED_DIM)"
-            )
-        return embedder
+        return open_run_embedder(self._options.embed)
 
     @cached_property
     def _vectors(self) -> EmbeddingStore:

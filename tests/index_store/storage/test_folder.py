@@ -235,7 +235,7 @@ def test_addresses_open_the_store_they_name(tmp_path: Path, monkeypatch: pytest.
     [
         ("", "store address is empty"),
         ("  ", "store address is empty"),
-        ("s3://bucket/prefix", "S3 is not supported yet"),
+        ("s3://", "write s3://bucket or s3://bucket/prefix"),
         ("ftp://host/x", "scheme 'ftp' is not supported"),
         ("memory://", "needs a name"),
         ("file://host/x", "write file:/// and an absolute path"),

@@ -1,0 +1,52 @@
+import pytest
+
+from index_store.ranking import Quotation, first_unique
+from index_store.records import Citation, Hit
+
+
+def hit(uri: str, text: str, score: float = 0.5) -> Hit:
+    return Hit(score=score, uri=uri, text=text, citation=Citation(), chunk="0" * 64)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Before. La période d'essai est de deux mois. After.",
+        "LA PÉRIODE D'ESSAI\n  est de   deux MOIS.",
+        "La période d'essai est de deux mois.",  # accents as marks of their own
+    ],
+)
+def test_a_quotation_is_found_whatever_its_case_forms_and_spaces(text: str):
+    assert Quotation("La période d'essai est de deux mois.").is_in(text)
+
+
+def test_a_ligature_does_not_hide_a_quotation():
+    assert Quotation("the official office of affairs").is_in("the oﬃcial oﬃce of aﬀairs")
+
+
+def test_a_text_that_differs_in_one_word_is_no_quotation():
+    assert not Quotation("La période d'essai est de deux mois.").is_in(
+        "La période d'essai est de trois mois."
+    )
+
+
+def test_a_quotation_without_latin_letters_is_found():
+    question = "深層学習モデルは多くの計算資源を必要とするため注意が必要です"
+    assert Quotation(question).is_in(f"はじめに。{question}。")
+
+
+@pytest.mark.parametrize(("question", "enough"), [("short question", False), ("x" * 20, True)])
+def test_short_questions_are_not_looked_for(question: str, enough: bool):
+    assert Quotation(question).is_long_enough is enough
+
+
+def test_repetitions_are_left_out_and_no_more_is_read_than_needed():
+    read = []
+
+    def hits():
+        for uri in ("a", "a", "b", "c"):
+            read.append(uri)
+            yield hit(uri, "text")
+
+    assert [each.uri for each in first_unique(hits(), 2)] == ["a", "b"]
+    assert read == ["a", "a", "b"]
