@@ -15,7 +15,7 @@ Command = Callable[..., None]
 def common(command: Command) -> Command:
     """Add the options that every command has."""
     options = (
-        click.option("--store", metavar="URL", help="Store: a folder or file:// URL."),
+        click.option("--store", metavar="URL", help="Store: a folder or s3://BUCKET/PREFIX."),
         click.option("--collection", metavar="NAME", help="Collection in the store."),
         click.option(
             "--config",
@@ -51,6 +51,12 @@ def sourced(command: Command) -> Command:
         click.option("--full", is_flag=True, default=None, help="Index every document anew."),
         click.option(
             "--retry-rejected", is_flag=True, default=None, help="Try rejected documents again."
+        ),
+        click.option(
+            "--single-writer",
+            is_flag=True,
+            default=None,
+            help="Use a store that is unfit for several writers.",
         ),
         click.option(
             "--allow-removal",

@@ -24,6 +24,7 @@ from index_store.log_records import CANDIDATE, PRODUCTION, resolve_version
 from index_store.records import Hit
 from index_store.snapshot import Snapshot, SnapshotOptions
 from index_store.storage.opening import open_storage
+from index_store.storage.verdicts import read_fitness
 from retriever.answers import hit_json
 from retriever.links import LinkOptions, link
 from tasks.stages.concluding import rejected_documents
@@ -91,14 +92,22 @@ def show_status(settings: Settings, *, only: bool, as_json: bool) -> None:
     names = [settings.collection] if only else list_collections(storage)
     now_ms = system_clock_ms()
     found = [collection_status(storage, name, now_ms=now_ms) for name in names]
+    fitness = read_fitness(storage)
     if as_json:
         print_json(
-            {"store": storage.url, "collections": [_status_object(status) for status in found]}
+            {
+                "store": storage.url,
+                "fit": None if fitness is None else fitness.fit,
+                "single_writer": fitness is not None and fitness.single_writer,
+                "collections": [_status_object(status) for status in found],
+            }
         )
     elif not found:
         click.echo(f"{storage.url} holds no collection yet; make one with nightpress run")
     else:
         _print_status(found)
+    if not as_json and fitness is not None and fitness.single_writer:
+        click.echo(f"single writer on request, the store is unfit: {'; '.join(fitness.broken)}")
 
 
 def show_rejected(settings: Settings, *, as_json: bool) -> None:

@@ -89,4 +89,5 @@ def run_options(settings: Settings, run: str) -> RunOptions:
         parse_workers=settings.parse_workers or cores,
         batch_documents=settings.batch_documents,
         promote=settings.promote,
+        single_writer=settings.single_writer,
     )

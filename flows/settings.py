@@ -60,7 +60,12 @@ class Settings(BaseModel):
         (),
         description="Folders of documents, `DIR` or `NAME=DIR`; in the environment parted by `:`",
     )
-    store: str = Field(".nightpress/store", description="URL of the store: a folder or `file://`")
+    store: str = Field(
+        ".nightpress/store", description="URL of the store: a folder or `s3://BUCKET/PREFIX`"
+    )
+    single_writer: bool = Field(
+        False, description="Use a store that is unfit for several writers; shown in every status"
+    )
     collection: str = Field(
         "documents", description="Name of the collection", pattern=r"^[a-z0-9][a-z0-9._-]{0,127}$"
     )

@@ -95,6 +95,7 @@ class RunOptions:
         parse_workers: Parser processes, at least 1.
         batch_documents: Documents in one batch at most.
         promote: Whether production moves to the new version when its checks pass.
+        single_writer: Whether somebody vouches that only one run writes to the store at a time.
     """
 
     run: str
@@ -110,3 +111,4 @@ class RunOptions:
     parse_workers: int = 1
     batch_documents: int = 200
     promote: bool = True
+    single_writer: bool = False
