@@ -1,13 +1,12 @@
 """The command `nightpress compact`: say what is due, or start Prefect and do it."""
 
-import logging
-import os
 import time
+from collections.abc import Callable
 
 import click
 
-from flows.console import PROGRESS, print_json
-from flows.prefect_environment import prepare_prefect
+from flows.console import print_json
+from flows.prefect_session import call_flow
 from flows.run_settings import available_cores, new_run_id
 from flows.settings import Settings
 from index_store.errors import StoppedError
@@ -40,11 +39,7 @@ def run_compact(
     report = planned_report(storage, options, plan_work(storage, options))
     started = time.time()
     if not dry_run and report.merges:
-        logging.getLogger(PROGRESS).info("start     Prefect")
-        prepare_prefect(os.environ)
-        from flows.compact import compact  # noqa: PLC0415 - reads the environment prepared above
-
-        report = compact(options)
+        report = call_flow(_load, options)
     if as_json:
         spent = round(time.time() - started, 3)
         print_json({**report.as_json(), "dry_run": dry_run, "seconds": spent})
@@ -54,6 +49,12 @@ def run_compact(
     if failed:
         told = "; ".join(f"{finding.check}: {finding.message}" for finding in failed)
         raise StoppedError(f"version {report.version[:12]} stays a candidate: {told}")
+
+
+def _load() -> Callable[[CompactRunOptions], CompactionReport]:
+    from flows.compact import compact  # noqa: PLC0415 - reads the environment of Prefect
+
+    return compact
 
 
 def compact_options(settings: Settings, run: str, *, rebuild_graph: bool) -> CompactRunOptions:

@@ -1,18 +1,15 @@
 """The command `nightpress run`: start Prefect, run the flow, print the report."""
 
-import logging
-import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import click
 
-from flows.console import PROGRESS, print_json, print_table
-from flows.local_server import start_server
-from flows.prefect_environment import prepare_prefect
+from flows.console import print_json, print_table
+from flows.prefect_session import call_flow
 from flows.run_settings import new_run_id, run_options
 from flows.settings import Settings
-from index_store.errors import UsageError
 from index_store.storage.opening import open_storage
 from tasks.stages.reporting import RunReport
 from tasks.stages.workshop import open_run_embedder
@@ -31,23 +28,8 @@ def run_flow(settings: Settings, *, as_json: bool) -> None:
     open_storage(settings.store)
     open_run_embedder(options.embed).close()
     started = time.time()
-    logging.getLogger(PROGRESS).info("start     Prefect")
-    prepare_prefect(os.environ)
-    server = start_server(os.environ)
-    from flows.reindex import reindex  # noqa: PLC0415 - reads the environment prepared above
-
-    if server is not None:
-        server.wait_until_ready()
-    try:
-        # Prefect keeps parameters; a secret is read from the environment where it is needed.
-        report = reindex(settings.model_copy(update={"mistral_api_key": None}))
-    except RuntimeError as error:  # Prefect has no type of its own for this
-        if "Failed to reach API" in str(error):
-            url = os.environ.get("PREFECT_API_URL", "")
-            raise UsageError(
-                f"the Prefect server at {url} cannot be reached; start it or unset PREFECT_API_URL"
-            ) from error
-        raise
+    # Prefect keeps parameters; a secret is read from the environment where it is needed.
+    report = call_flow(_load, settings.model_copy(update={"mistral_api_key": None}))
     start = max(0.0, report.began_at_ms / 1000 - started)
     report = replace(report, seconds={"start": start, **report.seconds})
     wall = time.time() - started
@@ -55,6 +37,12 @@ def run_flow(settings: Settings, *, as_json: bool) -> None:
         print_json(report.as_json())
     else:
         _print(report, wall)
+
+
+def _load() -> Callable[[Settings], RunReport]:
+    from flows.reindex import reindex  # noqa: PLC0415 - reads the environment of Prefect
+
+    return reindex
 
 
 def _print(report: RunReport, wall: float) -> None:
