@@ -10,7 +10,6 @@ from flows.local_server import start_server
 from flows.prefect_environment import prepare_prefect
 from index_store.errors import UsageError
 
-
 Options = TypeVar("Options")
 Report = TypeVar("Report")
 
