@@ -21,6 +21,7 @@ from index_store.log_records import CANDIDATE, PRODUCTION, resolve_version
 from index_store.repair import RepairReport
 from index_store.repair import repair as repair_version
 from index_store.storage.opening import open_storage
+from index_store.storage.verdicts import ensure_fit
 from tasks.stages import erasing
 from tasks.stages.erasure_report import ErasureReport, PurgeReport, purge_and_certify
 from tasks.stages.run_files import remove_run
@@ -79,6 +80,7 @@ def import_archive(
         as_json: Whether to print one JSON object.
     """
     storage = open_storage(settings.store)
+    ensure_fit(storage, single_writer=settings.single_writer)
     done = read_archive(
         storage, file, collection=collection, move_production=promote, run=new_run_id()
     )
