@@ -13,7 +13,7 @@ import argparse
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
-from math import ceil, log
+from math import floor, log
 from pathlib import Path
 
 import numpy as np
@@ -122,7 +122,8 @@ def print_simulated(nights: int) -> None:
             year = simulated_year(rows, share, nights, options)
             written, changed = np.array(year.written), np.array(year.changed)
             most = options.max_small + 2 * rows // options.max_rows
-            tiers = ceil(log(min(options.max_rows, rows) / (rows * share), options.fan_in))
+            least = floor(log(rows * share, options.fan_in))
+            tiers = floor(log(min(options.max_rows, rows), options.fan_in)) - least + 1
             # Half of a change is added: written once and once per tier; half of it dies.
             dead = (1 - options.dead_share) / options.dead_share
             bound = 0.5 * (1 + tiers) + 0.5 * dead

@@ -47,7 +47,7 @@ def plan_only(settings: Settings, *, as_json: bool) -> None:
     planned = make_plan(options, base, list_sources(options), embedder.spec)
     cost = estimate(
         planned.plan.work(),
-        base.known,
+        base.records(),
         max_chunk_tokens=settings.max_chunk_tokens,
         price_per_million_tokens=embedder.spec.price_per_million_tokens,
     )

@@ -8,7 +8,7 @@ Invariants: a uri stands at most once in a part; merging parts changes nothing t
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,20 +18,6 @@ from index_store.manifest import CatalogPart
 from index_store.records import DocumentRecord
 
 MERGE_RATIO = 4  # a part takes in the part before it when that has fewer than this times its lines
-
-
-class QuickLook(NamedTuple):
-    """What change detection needs of a document; a tuple because there are very many.
-
-    Attributes are those of `DocumentRecord`; `reason` is its rejection's reason or None.
-    """
-
-    size_bytes: int
-    mtime_ns: int
-    content_hash: str
-    work_key: str
-    indexed_hash: str | None
-    reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +59,6 @@ class Catalog:
         uris: list[str] = self._lines.column("uri").to_pylist()
         return uris
 
-    def quick(self) -> dict[str, QuickLook]:
-        """Return what change detection needs, by uri."""
-        columns = [
-            self._lines.column(name).to_pylist()
-            for name in (*QuickLook._fields[:-1], "rejection_reason")
-        ]
-        looks = map(QuickLook._make, zip(*columns, strict=True))
-        return dict(zip(self.uris(), looks, strict=True))
-
     def records(self) -> Iterator[DocumentRecord]:
         """Yield every document, sorted by uri."""
         for batch in self._lines.to_batches(max_chunksize=4096):
@@ -94,6 +71,14 @@ class Catalog:
             self._row_of = {name: row for row, name in enumerate(self.uris())}
         row = self._row_of.get(uri)
         return None if row is None else record_from_line(self._lines.slice(row, 1).to_pylist()[0])
+
+    def notable(self) -> Iterator[DocumentRecord]:
+        """Yield the documents that are rejected or have no chunk, sorted by uri."""
+        lines = self._lines
+        rejected = pc.is_valid(lines.column("rejection_reason"))
+        without = pc.equal(lines.column("row_end"), lines.column("row_start"))
+        for line in lines.filter(pc.or_(rejected, without)).to_pylist():
+            yield record_from_line(line)
 
     def moved(self) -> Iterator[DocumentRecord]:
         """Yield the documents whose chunk table rows still bear another uri, sorted by uri."""
@@ -141,6 +126,18 @@ def plan_parts(parts: Sequence[CatalogPart], new_rows: int) -> MergePlan:
 
 def merge_tables(tables: Sequence[pa.Table], *, drop_tombstones: bool = False) -> pa.Table:
     """Merge decoded parts, oldest first, into one sorted table; the last line of a uri stays."""
+    merged = overlay(tables)
+    if drop_tombstones:
+        merged = _live_lines(merged)
+    return merged if len(tables) == 1 else merged.sort_by("uri")
+
+
+def overlay(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return the last line of every uri, in no order.
+
+    Args:
+        tables: Parts, oldest first, of which "uri" and any other columns were read.
+    """
     kept: list[pa.Table] = []
     newer: list[Any] = []
     for table in reversed(tables):
@@ -152,10 +149,7 @@ def merge_tables(tables: Sequence[pa.Table], *, drop_tombstones: bool = False) -
             table_kept = table
         newer.append(uris)
         kept.append(table_kept)
-    merged = pa.concat_tables(kept)
-    if drop_tombstones:
-        merged = _live_lines(merged)
-    return merged if len(tables) == 1 else merged.sort_by("uri")
+    return pa.concat_tables(kept)
 
 
 def _live_lines(table: pa.Table) -> pa.Table:

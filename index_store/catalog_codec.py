@@ -3,7 +3,7 @@
 Invariant: equal lines are equal bytes, in whatever order they are given.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -78,11 +78,11 @@ def encode_part(records: Iterable[DocumentRecord], removed: Iterable[str]) -> by
     return encode_table(lines_table(records, removed))
 
 
-def decode_part(data: bytes, rows: int, name: str) -> pa.Table:
-    """Read a part.
+def open_part(source: pa.NativeFile, rows: int, name: str) -> pq.ParquetFile:
+    """Open a part, to read of it what is needed.
 
     Args:
-        data: Its bytes, already checked against their hash.
+        source: Its bytes, already checked against their hash.
         rows: The lines it must have.
         name: What to call it in messages.
 
@@ -90,16 +90,42 @@ def decode_part(data: bytes, rows: int, name: str) -> pa.Table:
         CorruptArtifactError: It is no part of a catalog, or has another number of lines.
     """
     try:
-        table = pq.read_table(pa.BufferReader(data))
+        file = pq.ParquetFile(source)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
-        raise CorruptArtifactError(
-            f"{name}: expected a part of a catalog, found {str(error).splitlines()[0]}"
-        ) from error
-    if table.schema.metadata != SCHEMA.metadata or not table.schema.equals(SCHEMA):
+        raise _no_part(name, error) from error
+    schema = file.schema_arrow
+    if schema.metadata != SCHEMA.metadata or not schema.equals(SCHEMA):
         raise CorruptArtifactError(f"{name}: expected columns of {FORMAT.decode()}")
-    if table.num_rows != rows:
-        raise CorruptArtifactError(f"{name}: rows expected {rows}, found {table.num_rows}")
-    return table
+    if file.metadata.num_rows != rows:
+        raise CorruptArtifactError(f"{name}: rows expected {rows}, found {file.metadata.num_rows}")
+    return file
+
+
+def read_batches(file: pq.ParquetFile, columns: Sequence[str], name: str) -> Iterator[pa.Table]:
+    """Yield the lines of a part in order, some columns of them, a row group at a time.
+
+    Raises:
+        CorruptArtifactError: A row group is damaged.
+    """
+    for number in range(file.num_row_groups):
+        try:
+            yield file.read_row_group(number, columns=list(columns), use_threads=False)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+            raise _no_part(name, error) from error
+
+
+def decode_part(data: bytes, rows: int, name: str) -> pa.Table:
+    """Read a whole part; see `open_part`."""
+    file = open_part(pa.BufferReader(data), rows, name)
+    try:
+        return file.read()
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        raise _no_part(name, error) from error
+
+
+def _no_part(name: str, error: Exception) -> CorruptArtifactError:
+    found = str(error).splitlines()[0]
+    return CorruptArtifactError(f"{name}: expected a part of a catalog, found {found}")
 
 
 def record_from_line(line: Mapping[str, Any]) -> DocumentRecord:

@@ -132,7 +132,7 @@ def _shares_found(
 
 
 def _lower_bound(shares: npt.NDArray[np.float64]) -> float:
-    error = float(shares.std()) / len(shares) ** 0.5
+    error = float(shares.std()) / float(np.sqrt(len(shares)))
     return max(0.0, float(shares.mean()) - STANDARD_ERRORS * error)
 
 

@@ -42,9 +42,10 @@ def assemble_version(
     base = read_base(storage, options.collection, stored.base)
     built = [read_built(site, shard.key) for shard in shards]
     outcomes = [document for ref in batches for document in read_batch(storage, ref.key).documents]
+    items = stored.plan.items
     changes = decide_changes(
         stored.plan,
-        base.known,
+        base.documents(uri for item in items for uri in (item.uri, item.previous_uri) if uri),
         {document.uri: document for document in outcomes},
         [placement for shard in built for placement in shard.placements],
         keep_last_good=options.change.keep_last_good,

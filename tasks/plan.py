@@ -25,7 +25,7 @@ def plan_run(options: RunOptions, listing: ListingReference) -> PlanReference:
     base = choose_base(storage, collection)
     planned = make_plan(options, base, read_listing(storage, listing.key), shop.embedder.spec)
     batches = cut_batches(planned.plan.work(), max_documents=options.batch_documents)
-    write_work(storage, collection, run, batches, planned.keys, base.known)
+    write_work(storage, collection, run, batches, planned.keys, planned.known)
     key = write_plan(storage, collection, run, planned)
     counts = planned.plan.counts()
     logger.info("planned %s", ", ".join(f"{count} {name}" for name, count in counts.items()))

@@ -7,20 +7,25 @@ place.
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from pyroaring import BitMap
 
 from index_store.artifacts import Artifact, read_artifact, sha256_hex, store_artifact
 from index_store.catalog import Catalog
-from index_store.catalog_files import load_catalog, store_changes
+from index_store.catalog_files import store_changes
+from index_store.catalog_look import find_documents
 from index_store.deletions import decode_deletions, encode_deletions
 from index_store.embedder import EmbedderSpec
 from index_store.fields import FreeForm
 from index_store.layout import deletions_key, relocations_key
 from index_store.manifest import CatalogPart, Counts, Manifest, ShardEntry
-from index_store.relocations import encode_relocations, relocations_of
+from index_store.records import DocumentRecord
+from index_store.relocations import decode_relocations, encode_relocations, relocations_of
 from index_store.storage.base import Storage
 from tasks.stages.assembling import Changes, RowRange
+
+_NOTHING = Counts(documents=0, rejected=0, chunks_live=0, chunks_dead=0, tokens=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +96,11 @@ def assemble(
         changes.removed,
         avoid=avoid,
     )
-    manifest = _manifest(facts, live, parts)
-    catalog = load_catalog(storage, manifest)
+    replaced = _replaced(storage, base, changes)
     return replace(
-        manifest,
-        counts=_counts(catalog, live),
-        relocations=_relocations(storage, facts.collection, catalog, avoid),
+        _manifest(facts, live, parts),
+        counts=_counts(base, changes, replaced, live),
+        relocations=_relocations(storage, facts.collection, base, changes, replaced, avoid),
     )
 
 
@@ -138,27 +142,65 @@ def _manifest(
         chunker=facts.chunker,
         shards=shards,
         catalog=parts,
-        counts=Counts(documents=0, rejected=0, chunks_live=0, chunks_dead=0, tokens=0),
+        counts=_NOTHING,
         cost=facts.cost,
         settings=facts.settings,
     )
 
 
-def _counts(catalog: Catalog, shards: Sequence[ShardEntry]) -> Counts:
-    rejected = catalog.rejected()
+def _replaced(storage: Storage, base: Manifest | None, changes: Changes) -> list[DocumentRecord]:
+    """Return the catalog lines of the version before that go or are written anew."""
+    if base is None:
+        return []
+    uris = chain((record.uri for record in changes.records), changes.removed)
+    return list(find_documents(storage, base.catalog, uris).values())
+
+
+def _counts(
+    base: Manifest | None,
+    changes: Changes,
+    replaced: Sequence[DocumentRecord],
+    shards: Sequence[ShardEntry],
+) -> Counts:
+    before = _NOTHING if base is None else base.counts
+    new, old = changes.records, replaced
+    rejected = _rejected(new) - _rejected(old)
     return Counts(
-        documents=len(catalog) - rejected,
-        rejected=rejected,
+        documents=before.documents + len(new) - len(old) - rejected,
+        rejected=before.rejected + rejected,
         chunks_live=sum(entry.live for entry in shards),
         chunks_dead=sum(entry.dead for entry in shards),
-        tokens=catalog.total("tokens"),
+        tokens=before.tokens + _tokens(new) - _tokens(old),
     )
 
 
+def _rejected(records: Sequence[DocumentRecord]) -> int:
+    return sum(record.rejection is not None for record in records)
+
+
+def _tokens(records: Sequence[DocumentRecord]) -> int:
+    return sum(record.tokens for record in records)
+
+
 def _relocations(
-    storage: Storage, collection: str, catalog: Catalog, avoid: Container[str]
+    storage: Storage,
+    collection: str,
+    base: Manifest | None,
+    changes: Changes,
+    replaced: Sequence[DocumentRecord],
+    avoid: Container[str],
 ) -> Artifact | None:
-    relocations = relocations_of(catalog.moved())
+    """Write the list of moved documents: the one before without those replaced, and new ones."""
+    before = None if base is None else base.relocations
+    known = [] if before is None else decode_relocations(read_artifact(storage, before), before.key)
+    ended = {(record.shard, record.row_start) for record in replaced}
+    moved = [
+        record for record in changes.records if record.chunks and record.uri != record.shard_uri
+    ]
+    relocations = [
+        *(item for item in known if (item.shard, item.row_start) not in ended),
+        *relocations_of(moved),
+    ]
     if not relocations:
         return None
     data = encode_relocations(relocations)

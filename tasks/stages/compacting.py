@@ -12,7 +12,7 @@ A night leaves a small shard and dead rows in older ones. Four rules, in this or
    smallest are merged.
 
 Bounds that follow: at most `max_small` shards and 2 x rows / `max_rows` full ones; a row is
-rewritten at most once per tier by rule 3, log(max_rows / delta) to the base `fan_in` times, and a
+rewritten at most once per tier by rule 3, from the tier of a night to that of a full shard, and a
 dead row has (1 - dead_share) / dead_share others rewritten by rule 2. Random deletions leave a
 graph as good as it was; clustered ones ruin it long before a share does, hence rule 1.
 

@@ -104,9 +104,7 @@ def rejected_documents(catalog: Catalog) -> tuple[RejectedDocument, ...]:
 
 def _notable(catalog: Catalog) -> list[DocumentRecord]:
     """Return the documents that are rejected or have no chunk."""
-    return [
-        record for record in catalog.records() if record.rejection is not None or not record.chunks
-    ]
+    return list(catalog.notable())
 
 
 def _rejected(record: DocumentRecord) -> RejectedDocument:

@@ -72,18 +72,21 @@ class Plan:
     """Everything a run will do, before it does anything.
 
     Attributes:
-        items: One per document, sorted by uri.
+        items: One per document but those that a first look passed over, sorted by uri.
         rebuild: Why every document is indexed anew, or empty when only changes are.
         known: Number of documents in the last catalog.
+        untouched: Documents that are kept and have no item.
     """
 
     items: tuple[PlanItem, ...]
     rebuild: str = ""
     known: int = 0
+    untouched: int = 0
 
     def counts(self) -> dict[str, int]:
         """Return the number of documents per action, every action present."""
         counted = Counter(item.action for item in self.items)
+        counted[Action.KEPT] += self.untouched
         return {action.value: counted[action] for action in Action}
 
     def work(self) -> tuple[PlanItem, ...]:
@@ -166,7 +169,7 @@ def check_tripwire(plan: Plan, *, share: float, min_documents: int) -> None:
         StoppedError: The source shows no document at all, or too many would vanish.
     """
     counts = plan.counts()
-    listed = len(plan.items) - counts["removed"]
+    listed = sum(counts.values()) - counts["removed"]
     remedy = "check that the source is mounted; to go on all the same, add --allow-removal"
     if listed == 0:
         raise StoppedError(f"the source holds no document of a supported type; {remedy}")

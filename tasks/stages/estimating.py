@@ -3,7 +3,7 @@
 Invariants: pure; an estimate is never used for control, only shown.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -45,7 +45,7 @@ class Estimate:
 
 def estimate(
     work: Iterable[PlanItem],
-    known: Mapping[str, DocumentRecord],
+    known: Iterable[DocumentRecord],
     *,
     max_chunk_tokens: int,
     price_per_million_tokens: float,
@@ -54,7 +54,7 @@ def estimate(
 
     Args:
         work: Documents to be parsed.
-        known: Last catalog by uri, from which ratios are learned per file type.
+        known: Last catalog, from which ratios are learned per file type.
         max_chunk_tokens: Length of a full chunk.
         price_per_million_tokens: Price in the provider's currency.
 
@@ -77,10 +77,10 @@ def estimate(
     )
 
 
-def _learned_ratios(known: Mapping[str, DocumentRecord]) -> dict[str, float]:
+def _learned_ratios(known: Iterable[DocumentRecord]) -> dict[str, float]:
     sizes: dict[str, int] = {}
     tokens: dict[str, int] = {}
-    for record in known.values():
+    for record in known:
         if record.rejection is None:
             ending = _ending(record.uri)
             sizes[ending] = sizes.get(ending, 0) + record.size_bytes

@@ -1,19 +1,23 @@
 """Find out what a run has to do: read the last version, list the sources, hash what looks new.
 
-Invariants: nothing is written here; the plan itself is decided by `diffing`, which is pure.
+Invariants: nothing is written here; the plan itself is decided by `quick_look` and `diffing`, which
+are pure; records are made only of the documents that a plan is about.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import chain
 from pathlib import PurePosixPath
 
 from index_store.artifacts import read_artifact
 from index_store.catalog_files import load_catalog
+from index_store.catalog_look import find_documents, look
 from index_store.embedder import EmbedderSpec
 from index_store.ids import WORK_SCHEME, hex_digest
 from index_store.log import CommitLog
 from index_store.log_records import CANDIDATE, PRODUCTION, LogState, PublishedVersion
-from index_store.manifest import Manifest
+from index_store.manifest import CatalogPart, Manifest
 from index_store.manifest_codec import parse_manifest
 from index_store.records import DocumentRecord
 from index_store.storage.base import Storage
@@ -21,6 +25,7 @@ from tasks.stages.chunking.options import chunker_identity
 from tasks.stages.diffing import DiffOptions, Plan, WorkKeys, check_tripwire, diff, files_to_hash
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.registry import parser_for, parser_identity
+from tasks.stages.quick_look import look_quickly
 from tasks.stages.run_options import RunOptions
 from tasks.stages.scanning import ListedFile, Listing, hash_files, scan
 
@@ -33,13 +38,26 @@ class Base:
         state: The log when it was read.
         version: Id of the version, None for a first run.
         manifest: Its manifest, None for a first run.
-        known: Its catalog by uri.
+        storage: The store.
     """
 
     state: LogState
     version: str | None
     manifest: Manifest | None
-    known: Mapping[str, DocumentRecord]
+    storage: Storage
+
+    @property
+    def parts(self) -> tuple[CatalogPart, ...]:
+        """Parts of its catalog, oldest first."""
+        return () if self.manifest is None else self.manifest.catalog
+
+    def documents(self, uris: Iterable[str]) -> dict[str, DocumentRecord]:
+        """Return its catalog lines of some documents, by uri."""
+        return find_documents(self.storage, self.parts, uris)
+
+    def records(self) -> Iterator[DocumentRecord]:
+        """Yield its catalog lines, sorted by uri."""
+        return load_catalog(self.storage, self.manifest).records()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +68,15 @@ class Planned:
         plan: What the run does.
         base: The version it builds on.
         listing: What the sources hold.
-        keys: Identities of what is applied, by uri of every listed document.
+        keys: Identities of what is applied, by uri of every listed document of the plan.
+        known: Catalog lines of the documents of the plan, by uri.
     """
 
     plan: Plan
     base: Base
     listing: Listing
     keys: Mapping[str, WorkKeys]
+    known: Mapping[str, DocumentRecord]
 
 
 def choose_base(storage: Storage, collection: str) -> Base:
@@ -97,11 +117,10 @@ def read_base(storage: Storage, collection: str, version: str | None) -> Base:
 
 def _base(storage: Storage, state: LogState, version: str | None) -> Base:
     if version is None:
-        return Base(state=state, version=None, manifest=None, known={})
+        return Base(state=state, version=None, manifest=None, storage=storage)
     artifact = state.versions[version].manifest
     manifest = parse_manifest(read_artifact(storage, artifact))
-    known = {record.uri: record for record in load_catalog(storage, manifest).records()}
-    return Base(state=state, version=version, manifest=manifest, known=known)
+    return Base(state=state, version=version, manifest=manifest, storage=storage)
 
 
 def list_sources(options: RunOptions) -> Listing:
@@ -128,24 +147,36 @@ def make_plan(options: RunOptions, base: Base, listing: Listing, embedder: Embed
     Raises:
         StoppedError: The tripwire: too many documents would vanish.
     """
-    suspects = files_to_hash(listing.files, base.known)
-    hashes = _hashes(suspects, options.limits)
-    keys = _keys(listing.files, options, embedder)
     change = options.change
-    plan = diff(
-        listing.files,
-        base.known,
+    keys_of = _keys_by_ending(options, embedder)
+    rebuild = _rebuild_reason(options, base, embedder)
+    files, known, untouched = listing.files, {}, 0
+    if rebuild:
+        known = {record.uri: record for record in base.records()}
+    elif base.manifest is not None:
+        looked = look_quickly(
+            listing.files,
+            look(base.storage, base.parts),
+            keys_of,
+            retry_rejected=change.retry_rejected,
+        )
+        files, untouched = looked.files, looked.untouched
+        known = base.documents(chain((file.uri for file in files), looked.vanished))
+    keys = {file.uri: keys_of(PurePosixPath(file.uri).suffix.lower()) for file in files}
+    hashes = _hashes(files_to_hash(files, known), options.limits)
+    judged = diff(
+        files,
+        known,
         hashes,
         keys,
-        DiffOptions(
-            rebuild=_rebuild_reason(options, base, embedder), retry_rejected=change.retry_rejected
-        ),
+        DiffOptions(rebuild=rebuild, retry_rejected=change.retry_rejected),
     )
+    plan = replace(judged, untouched=untouched, known=len(known) + untouched)
     if not change.allow_removal:
         check_tripwire(
             plan, share=change.tripwire_share, min_documents=change.tripwire_min_documents
         )
-    return Planned(plan=plan, base=base, listing=listing, keys=keys)
+    return Planned(plan=plan, base=base, listing=listing, keys=keys, known=known)
 
 
 def waiting_version(options: RunOptions, planned: Planned) -> PublishedVersion | None:
@@ -183,18 +214,14 @@ def _hashes(files: Sequence[ListedFile], limits: Limits) -> dict[str, str | None
     return found
 
 
-def _keys(
-    files: Sequence[ListedFile], options: RunOptions, embedder: EmbedderSpec
-) -> dict[str, WorkKeys]:
+def _keys_by_ending(options: RunOptions, embedder: EmbedderSpec) -> Callable[[str], WorkKeys]:
     chunker = chunker_identity(options.chunk, embedder.tokenizer)
-    by_ending: dict[str, WorkKeys] = {}
-    keys = {}
-    for file in files:
-        ending = PurePosixPath(file.uri).suffix.lower()
-        if ending not in by_ending:
-            by_ending[ending] = _work_keys(parser_for(file.uri).name, chunker, options.limits)
-        keys[file.uri] = by_ending[ending]
-    return keys
+
+    @cache
+    def keys_of(ending: str) -> WorkKeys:
+        return _work_keys(parser_for(f"document{ending}").name, chunker, options.limits)
+
+    return keys_of
 
 
 def _work_keys(parser: str, chunker: str, limits: Limits) -> WorkKeys:

@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass
 
 import orjson
 
+from index_store.artifacts import read_artifact
 from index_store.layout import run_key
 from index_store.records import DocumentRecord
+from index_store.relocations import decode_relocations
 from index_store.storage.base import Storage
 from tasks.stages.diffing import Action, Plan, PlanItem
 from tasks.stages.planning import Planned
@@ -78,7 +80,7 @@ def read_listing(storage: Storage, key: str) -> Listing:
 def write_plan(storage: Storage, collection: str, run: str, planned: Planned) -> str:
     """Store what later stages need of a plan and return its key."""
     key = run_key(collection, run, "plan.json")
-    known = planned.base.known
+    known = planned.known
     told = [item for item in planned.plan.items if not _is_untouched(item, known.get(item.uri))]
     body = {
         "items": [{**asdict(item), "path": "", "action": item.action.value} for item in told],
@@ -134,13 +136,12 @@ def _remove(storage: Storage, keys: Iterable[str]) -> None:
 
 def _shards_to_avoid(planned: Planned) -> frozenset[str]:
     retired = planned.base.state.forbidden_shards
-    if planned.plan.rebuild:
+    manifest = planned.base.manifest
+    if planned.plan.rebuild or manifest is None or manifest.relocations is None:
         return retired
-    return retired | {
-        record.shard
-        for record in planned.base.known.values()
-        if record.shard is not None and record.chunks and record.shard_uri != record.uri
-    }
+    artifact = manifest.relocations
+    moved = decode_relocations(read_artifact(planned.base.storage, artifact), artifact.key)
+    return retired | {relocation.shard for relocation in moved}
 
 
 def _is_untouched(item: PlanItem, record: DocumentRecord | None) -> bool:

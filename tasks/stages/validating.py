@@ -5,7 +5,7 @@ Invariants: nothing is written; a finding says what was expected and what was fo
 
 from contextlib import closing
 
-from index_store.catalog_files import load_catalog
+from index_store.catalog_look import catalog_totals
 from index_store.chunk_table import ChunkTable
 from index_store.embeddings import EmbeddingStore
 from index_store.errors import CorruptArtifactError
@@ -14,7 +14,6 @@ from index_store.log_records import PublishedVersion
 from index_store.manifest import Manifest, ShardEntry
 from index_store.snapshot import Snapshot, SnapshotOptions
 from index_store.storage.base import Storage
-from tasks.stages.assembly import catalogued_rows
 from tasks.stages.reporting import Finding
 
 SAMPLE_ROWS = 32  # rows of each new shard that are asked for by their own vector
@@ -68,13 +67,13 @@ def validate(
 
 
 def _check_rows(storage: Storage, manifest: Manifest) -> Finding:
-    claimed = catalogued_rows(load_catalog(storage, manifest))
-    live = manifest.counts.chunks_live
-    return Finding(
-        check="catalog",
-        passed=claimed == live,
-        message=f"documents lay claim to {claimed} chunks, {live} are searchable",
-    )
+    totals, counts = catalog_totals(storage, manifest.catalog), manifest.counts
+    found = (totals.chunks, totals.documents, totals.rejected, totals.tokens)
+    told = (counts.chunks_live, counts.documents, counts.rejected, counts.tokens)
+    message = f"documents lay claim to {totals.chunks} chunks, {counts.chunks_live} are searchable"
+    if found[1:] != told[1:]:
+        message += f"; documents, rejected and tokens expected {told[1:]}, found {found[1:]}"
+    return Finding(check="catalog", passed=found == told, message=message)
 
 
 def _check_text_left(manifest: Manifest, base: Manifest | None) -> Finding:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index_store.artifacts import Artifact
-from index_store.catalog import Catalog, QuickLook, plan_parts
+from index_store.catalog import Catalog, plan_parts
 from index_store.catalog_codec import decode_part, encode_part, lines_table
 from index_store.catalog_files import load_catalog, store_changes
 from index_store.errors import CorruptArtifactError, UsageError
@@ -66,7 +66,6 @@ def test_the_catalog_of_no_version_is_empty():
     catalog = load_catalog(MemoryStorage("none"), None)
     assert len(catalog) == 0
     assert list(catalog.records()) == catalog.uris() == []
-    assert catalog.quick() == {}
     assert catalog.get("x") is None
     assert catalog.total("tokens") == catalog.rejected() == 0
 
@@ -81,13 +80,25 @@ def test_lines_come_back_as_they_were(base: Manifest):
     assert catalog.get("c") is None
     assert catalog.total("tokens") == 14
     assert catalog.rejected() == 1
-    quick = catalog.quick()
-    assert list(quick) == catalog.uris() == ["a/ü", "b", REFUSED.uri]
-    one = record("b")
-    assert quick["b"] == QuickLook(
-        one.size_bytes, one.mtime_ns, one.content_hash, one.work_key, one.indexed_hash, None
-    )
-    assert quick[REFUSED.uri].reason == "timeout"
+    assert catalog.uris() == ["a/ü", "b", REFUSED.uri]
+
+
+def test_notable_documents_are_told(base: Manifest):
+    storage = MemoryStorage("notable")
+    empty = replace(record("none"), row_start=0, row_end=0, shard_uri="", shard=None)
+    parts = store_changes(storage, "docs", (), [record("a"), REFUSED, empty], [])
+    assert list(catalog_of(storage, parts, base).notable()) == [REFUSED, empty]
+
+
+def test_documents_of_shards_are_told(base: Manifest):
+    storage = MemoryStorage("shards")
+    other = replace(record("b"), shard="6" * 64)
+    empty = replace(record("none"), row_start=0, row_end=0, shard_uri="")
+    parts = store_changes(storage, "docs", (), [record("c"), record("a"), other, empty], [])
+    catalog = catalog_of(storage, parts, base)
+    assert list(catalog.in_shards(["5" * 64])) == [record("a"), record("c")]
+    assert list(catalog.in_shards(["5" * 64, "6" * 64])) == [record("a"), other, record("c")]
+    assert list(catalog.in_shards([])) == []
 
 
 def test_moved_documents_are_told(base: Manifest):

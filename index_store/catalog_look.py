@@ -1,0 +1,155 @@
+"""Reading of a catalog only what is needed: a few columns of all lines, or all of a few lines.
+
+A catalog of ten million documents does not fit into memory as records, and next to nothing of it
+changes in a night.
+
+Invariants: a part is checked against its hash before it is read; it is read a row group at a time;
+what comes back is what the merged catalog says.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from index_store.artifacts import check_file, read_artifact
+from index_store.catalog import overlay
+from index_store.catalog_codec import SCHEMA, open_part, read_batches, record_from_line
+from index_store.manifest import CatalogPart
+from index_store.records import DocumentRecord
+from index_store.storage.base import Storage
+
+LOOK_COLUMNS = (
+    "uri",
+    "removed",
+    "size_bytes",
+    "mtime_ns",
+    "content_hash",
+    "work_key",
+    "rejection_reason",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogTotals:
+    """What a catalog adds up to.
+
+    Attributes:
+        documents: Documents, rejected ones excluded.
+        rejected: Documents whose observed content is refused.
+        chunks: Rows that documents lay claim to.
+        tokens: Tokens of the chunks.
+    """
+
+    documents: int
+    rejected: int
+    chunks: int
+    tokens: int
+
+
+def look(storage: Storage, parts: Sequence[CatalogPart]) -> pa.Table:
+    """Return what change detection needs of every document, in no order.
+
+    Returns:
+        Columns `uri`, `size_bytes`, `mtime_ns`, `hashed` (whether the content could be read),
+        `work_key` (a dictionary) and `rejected`.
+
+    Raises:
+        CorruptArtifactError: A part is missing or damaged.
+        TransientError: The store could not be read.
+    """
+    return _live(storage, parts, LOOK_COLUMNS, _shrunk).unify_dictionaries()
+
+
+def catalog_totals(storage: Storage, parts: Sequence[CatalogPart]) -> CatalogTotals:
+    """Add up a catalog; raises as `look` does."""
+    columns = ("uri", "removed", "rejection_reason", "row_start", "row_end", "tokens")
+    lines = _live(storage, parts, columns, _counted)
+    rejected = int(pc.sum(lines.column("rejected")).as_py() or 0)
+    return CatalogTotals(
+        documents=lines.num_rows - rejected,
+        rejected=rejected,
+        chunks=int(pc.sum(lines.column("chunks")).as_py() or 0),
+        tokens=int(pc.sum(lines.column("tokens")).as_py() or 0),
+    )
+
+
+def find_documents(
+    storage: Storage, parts: Sequence[CatalogPart], uris: Iterable[str]
+) -> dict[str, DocumentRecord]:
+    """Return the lines of some documents, by uri; those that are not in the catalog are left out.
+
+    Raises:
+        CorruptArtifactError: A part is missing or damaged.
+        TransientError: The store could not be read.
+    """
+    wanted = pa.array(sorted(set(uris)), pa.string())
+    found: dict[str, DocumentRecord] = {}
+    for part in reversed(parts):
+        if not len(wanted):
+            break
+        seen: list[str] = []
+        for lines in _batches(storage, part, SCHEMA.names):
+            for line in lines.filter(pc.is_in(lines.column("uri"), value_set=wanted)).to_pylist():
+                seen.append(line["uri"])
+                if not line["removed"]:
+                    found[line["uri"]] = record_from_line(line)
+        wanted = wanted.filter(pc.invert(pc.is_in(wanted, value_set=pa.array(seen, pa.string()))))
+    return found
+
+
+def _live(
+    storage: Storage,
+    parts: Sequence[CatalogPart],
+    columns: Sequence[str],
+    shrink: Callable[[pa.Table], pa.Table],
+) -> pa.Table:
+    """Return the merged lines without tombstones, each batch shrunk as soon as it was read."""
+    tables = [
+        pa.concat_tables([shrink(lines) for lines in _batches(storage, part, columns)])
+        for part in parts
+        if part.rows
+    ]
+    if not tables:
+        tables = [shrink(SCHEMA.empty_table().select(list(columns)))]
+    merged = overlay([table.unify_dictionaries() for table in tables])
+    return merged.filter(pc.invert(merged.column("removed"))).drop_columns("removed")
+
+
+def _shrunk(lines: pa.Table) -> pa.Table:
+    return pa.table(
+        {
+            "uri": lines.column("uri"),
+            "removed": lines.column("removed"),
+            "size_bytes": lines.column("size_bytes"),
+            "mtime_ns": lines.column("mtime_ns"),
+            "hashed": pc.not_equal(lines.column("content_hash"), ""),
+            "work_key": lines.column("work_key").dictionary_encode(),
+            "rejected": pc.is_valid(lines.column("rejection_reason")),
+        }
+    )
+
+
+def _counted(lines: pa.Table) -> pa.Table:
+    return pa.table(
+        {
+            "uri": lines.column("uri"),
+            "removed": lines.column("removed"),
+            "rejected": pc.is_valid(lines.column("rejection_reason")),
+            "chunks": pc.subtract(lines.column("row_end"), lines.column("row_start")),
+            "tokens": lines.column("tokens"),
+        }
+    )
+
+
+def _batches(storage: Storage, part: CatalogPart, columns: Sequence[str]) -> Iterator[pa.Table]:
+    artifact = part.artifact
+    path = storage.local_path(artifact.key)
+    if path is None:
+        source = pa.BufferReader(read_artifact(storage, artifact))
+    else:
+        check_file(path, artifact, verify=True)
+        source = pa.memory_map(str(path))
+    with source:
+        yield from read_batches(open_part(source, part.rows, artifact.key), columns, artifact.key)
