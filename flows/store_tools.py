@@ -152,10 +152,15 @@ def erase(settings: Settings, uris: tuple[str, ...], *, purge: bool, as_json: bo
     )
     sources = parse_sources(settings.source) if settings.source else ()
     held = erasing.still_in_source(sources, uris)
+    holders = erasing.holders(storage, collection, uris)
     if as_json:
-        print_json({**report.as_json(), "still_in_source": held, "source_seen": bool(sources)})
+        seen = {"still_in_source": held, "source_seen": bool(sources), "held_by": list(holders)}
+        print_json({**report.as_json(), **seen})
     else:
-        _print_erasure(report, held, source_seen=bool(sources))
+        _print_erasure(report)
+        for holder in holders:
+            click.echo(f"{holder} still holds a version with them; move or unpin it")
+        _print_source(held, seen=bool(sources))
     if purged is not None and not purged.certificate.clean:
         raise CorruptArtifactError(
             f"{len(purged.certificate.found)} objects still hold something, first "
@@ -185,7 +190,7 @@ def _print_repair(report: RepairReport) -> None:
         )
 
 
-def _print_erasure(report: ErasureReport, held: dict[str, str], *, source_seen: bool) -> None:
+def _print_erasure(report: ErasureReport) -> None:
     erased = report.erased
     if erased.documents:
         state = "is in production" if erased.promoted else "is a candidate"
@@ -196,15 +201,21 @@ def _print_erasure(report: ErasureReport, held: dict[str, str], *, source_seen: 
     else:
         click.echo("no document of the version that is served has such a name")
     if report.purge is None:
-        click.echo("their bytes stay in older versions until expiry; --purge removes them now")
+        click.echo(
+            "their bytes stay in older versions until expiry, and a rollback serves them again; "
+            "--purge removes them now"
+        )
     else:
         _print_purge(report.purge)
+
+
+def _print_source(held: dict[str, str], *, seen: bool) -> None:
     for uri, glob in list(held.items())[:SHOWN]:
         click.echo(
             f"{visible(uri)} is still in the source: the next run indexes it again unless it is "
             f"removed there or left out with --exclude {visible(glob)!r}"
         )
-    if not source_seen:
+    if not seen:
         click.echo("no source is set: if one still holds a document, the next run indexes it again")
 
 

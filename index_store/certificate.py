@@ -23,6 +23,7 @@ from index_store.traces import Traces, catalog_names, has_hashes, open_table
 SEARCHED_HASHES = 16  # byte by byte; row by row all of them are looked for
 NOT_COVERED = (
     "the source itself: as long as it holds a document, the next run indexes it again",
+    "runs that were under way meanwhile: they may store what they parsed before; purge again then",
     "caches and memory of readers, until they follow the new version and evict old copies",
     "archives that were exported, backups and older versions of objects that the store keeps",
     "logs, and the database of Prefect: earlier runs may have named documents there",

@@ -150,6 +150,24 @@ def still_in_source(sources: Sequence[Source], uris: Sequence[str]) -> dict[str,
     return found
 
 
+def holders(storage: Storage, collection: str, uris: Sequence[str]) -> tuple[str, ...]:
+    """Return the channels and pins whose version still knows one of the documents.
+
+    Raises:
+        CorruptArtifactError: A manifest or a catalog is damaged.
+        TransientError: The store could not be read.
+    """
+    state = CommitLog(storage, collection).read()
+    named = [(f"channel {name}", version) for name, version in sorted(state.channels.items())]
+    named += [(f"pin {name}", version) for name, version in sorted(state.pins.items())]
+    holding = {}
+    for _, version in named:
+        if version not in holding:
+            catalog = load_catalog(storage, load_manifest(storage, state.versions[version]))
+            holding[version] = any(catalog.get(uri) is not None for uri in uris)
+    return tuple(name for name, version in named if holding[version])
+
+
 def publish_on(
     storage: Storage, log: CommitLog, manifest: Manifest, state: LogState, reason: str
 ) -> bool:

@@ -110,7 +110,7 @@ def test_erasing_says_what_it_did_and_what_the_source_holds(
     assert "has no document 'oak.txt'" in unknown.stderr
     lines = nightpress("erase", "bees.txt", "--source", str(tmp_path / "source")).stdout
     assert "erased 1 documents" in lines
-    assert "--purge removes them now" in lines
+    assert "a rollback serves them again; --purge removes them now" in lines
     assert "bees.txt is still in the source" in lines
     assert "--exclude 'bees.txt'" in lines
     assert "bees.txt" not in {uri for uri, _, _ in searchable(store)}
@@ -124,6 +124,7 @@ def test_a_purge_prints_its_certificate(store: FolderStorage, nightpress: Comman
     assert certificate["purge"]["left"] == []
     assert len(certificate["purge"]["removed"]["versions"]) == 3
     assert certificate["source_seen"] is False
+    assert certificate["held_by"] == []
     held = [entry.key for entry in store.list("") if b"of bees says" in store.read(entry.key)]
     assert held == []
     lines = nightpress("erase", "bees.txt", "--purge").stdout

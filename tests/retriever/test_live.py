@@ -9,10 +9,15 @@ import pytest
 from index_store.cache import CacheOptions
 from index_store.embedder import EmbedderSpec, Tokenizer, Vectors
 from index_store.errors import NotFoundError, TransientError, UsageError
+from index_store.storage.folder import FolderStorage
 from retriever.options import RetrieverOptions
 from retriever.query import Query
 from retriever.store import LiveStore
+from tasks.stages.erasing import erase
+from tasks.stages.erasure_report import purge_and_certify
 from tests.retriever.publishing import EMBEDDER, Publisher
+from tests.support.plain_run import run_plainly
+from tests.support.small_sources import COLLECTION, options_for, prose, write
 
 OLD, NEW, NEWEST = "the old text of the night", "a new text at dawn", "the newest text by day"
 ASKED = Query(text="text", k=5)
@@ -220,3 +225,23 @@ def test_a_cache_is_filled_once_and_serves_the_next_process(publisher: Publisher
             assert generation.search(Query(text="trial", k=1))
         store.close()
         assert {path.name: path.stat().st_ino for path in cache.folder.iterdir()} == copies
+
+
+def test_a_purge_below_a_running_retriever_costs_no_request(tmp_path: Path):
+    for topic in ("bees", "moss"):
+        write(tmp_path / "source" / f"{topic}.txt", prose(topic))
+    options = options_for(tmp_path / "source")
+    storage = FolderStorage(tmp_path / "store")
+    run_plainly(options, storage)
+    store = LiveStore(RetrieverOptions(store=storage.url))
+    store.refresh()
+    erase(storage, COLLECTION, ["bees.txt"], run="eraser", created_at_ms=1)
+    purge_and_certify(storage, COLLECTION, ("bees.txt",), run="eraser", created_at_ms=1)
+    asked = Query(text="bees rule", k=50)
+    with store.find(COLLECTION).hold() as old:
+        assert {hit.uri for hit in old.search(asked)} == {"bees.txt", "moss.txt"}
+        store.refresh()
+        assert {hit.uri for hit in old.search(asked)} == {"bees.txt", "moss.txt"}
+    with store.find(COLLECTION).hold() as new:
+        assert {hit.uri for hit in new.search(asked)} == {"moss.txt"}
+    store.close()

@@ -20,7 +20,13 @@ from index_store.storage.base import Storage
 from index_store.storage.faulty import FaultMode, FaultyStorage
 from index_store.storage.memory import MemoryStorage
 from index_store.traces import find_traces
-from tasks.stages.erasing import check_known, erase, served_version, still_in_source
+from tasks.stages.erasing import (
+    check_known,
+    erase,
+    holders,
+    served_version,
+    still_in_source,
+)
 from tasks.stages.erasure_report import ErasureReport, PurgeReport, purge_and_certify
 from tasks.stages.purging import purge
 from tasks.stages.scanning import Source
@@ -260,6 +266,8 @@ def test_a_purge_does_not_begin_while_somebody_holds_the_text(
     log = CommitLog(storage, COLLECTION)
     hold(log, log.read().channels["production"])
     erased(storage, "moss.txt")
+    assert len(holders(storage, COLLECTION, ["moss.txt"])) == 1
+    assert holders(storage, COLLECTION, ["oak.txt"]) == ()
     before = [entry.key for entry in storage.list("")]
     with pytest.raises(UsageError, match=r"held by (pin audit|channel legacy); unpin or move"):
         purged(storage, "moss.txt")
@@ -306,7 +314,7 @@ def test_an_erasure_that_breaks_off_anywhere_is_finished_by_the_same_command(
         assert command(storage).certificate.clean
         assert searchable(storage) == expected
         assert what_is_left(storage) == []
-        number += 11
+        number += 17
 
 
 class RacingStorage(FaultyStorage):
