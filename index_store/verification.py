@@ -16,6 +16,8 @@ from index_store.catalog_files import load_catalog
 from index_store.chunk_table import ChunkTable
 from index_store.collections import check_format, load_manifest
 from index_store.deletions import decode_deletions
+from index_store.embedder import EmbedderSpec, Vectors
+from index_store.embeddings import EmbeddingStore
 from index_store.errors import CorruptArtifactError
 from index_store.local_files import LocalFiles
 from index_store.log import CommitLog
@@ -26,7 +28,7 @@ from index_store.shard import ShardReader
 from index_store.storage.base import Storage
 
 CANARIES = 5  # stored vectors per shard that are searched for
-CANARY_TOLERANCE = 1e-3
+CANARY_SCORE = 0.98  # vectors of 8 bits are not exact
 
 Dead = Mapping[str, BitMap]
 
@@ -72,7 +74,8 @@ def verify_collection(
         storage: The store.
         collection: Name of the collection.
         version: Beginning of the id of the only version to look at; None for all open ones.
-        deep: Whether every byte is read and hashed, and the documents of every chunk compared.
+        deep: Whether every byte is read and hashed, the documents of every chunk compared, and
+            shards searched for stored embeddings.
 
     Raises:
         NotFoundError: There is no such collection or version.
@@ -91,9 +94,11 @@ def verify_collection(
         published = list(state.versions.values())
     else:
         published = [resolve_version(state, version=version)]
-    for each in published:
-        verifier.look_at(each)
-    verifier.close()
+    try:
+        for each in published:
+            verifier.look_at(each)
+    finally:
+        verifier.close()
     return Verification(
         versions=tuple(each.version for each in published),
         artifacts=len(verifier.seen),
@@ -112,6 +117,7 @@ class _Verifier:
         self._files = LocalFiles(storage, None)
         self._sizes = {entry.key: entry.size_bytes for entry in storage.list(f"{collection}/")}
         self._bad: set[str] = set()
+        self._stores: dict[str, EmbeddingStore] = {}
         self._opened: set[tuple[Artifact, Artifact | None]] = set()
         self.seen: set[Artifact] = set()
         self.problems: list[Problem] = []
@@ -140,7 +146,7 @@ class _Verifier:
                 self.note(version, f"catalog: {problem}")
         self._check_relocations(version, manifest)
         for entry in manifest.shards:
-            self._check_shard(version, entry, dead.get(entry.id))
+            self._check_shard(version, entry, dead.get(entry.id), manifest.embedder)
             if self._deep and catalog is not None:
                 self._check_uris(version, entry, catalog)
 
@@ -210,7 +216,9 @@ class _Verifier:
             if not 0 <= each.row_start < each.row_end <= rows.get(each.shard, 0):
                 self.note(version, f"{artifact.key}: rows of {each.uri} are in no shard")
 
-    def _check_shard(self, version: str, entry: ShardEntry, dead: BitMap | None) -> None:
+    def _check_shard(
+        self, version: str, entry: ShardEntry, dead: BitMap | None, embedder: EmbedderSpec
+    ) -> None:
         """Open the files of a shard and search it, once for each set of dead rows."""
         which = (entry.index, entry.deletions)
         if dead is None or which in self._opened:
@@ -219,13 +227,37 @@ class _Verifier:
             return
         self._opened.add(which)
         try:
-            ChunkTable.open(self._files.path(entry.chunks), rows=entry.rows)
+            chunks = ChunkTable.open(self._files.path(entry.chunks), rows=entry.rows)
             path = self._files.path(entry.index)
             reader = ShardReader.open(path, entry, dead=dead, verify=self._deep)
-            _search_canaries(reader, entry, dead)
+            rows = [row for row in _spread(entry.rows) if row not in dead]
+            _search_canaries(reader, entry, self._canaries(reader, chunks, rows, embedder))
         except CorruptArtifactError as error:
             self._bad.add(entry.index.key)
-            self.note(version, error)
+            self.note(version, f"shard {entry.id}: {error}")
+
+    def _canaries(
+        self, reader: ShardReader, chunks: ChunkTable, rows: list[int], embedder: EmbedderSpec
+    ) -> dict[int, Vectors]:
+        """Return what to search for by row: its stored embedding in a deep look, if there is one.
+
+        The vector in the shard itself shows only that a search works.
+        """
+        canaries = {row: reader.vectors(row, row + 1) for row in rows}
+        if not self._deep or not rows:
+            return canaries
+        hashes = [chunks.text_hashes(row, row + 1)[0] for row in rows]
+        found, vectors = self._embeddings(embedder).find(hashes)
+        return canaries | {
+            row: vectors[place : place + 1] for place, row in enumerate(rows) if found[place]
+        }
+
+    def _embeddings(self, embedder: EmbedderSpec) -> EmbeddingStore:
+        if embedder.id not in self._stores:
+            store = EmbeddingStore(self._storage, embedder.id, embedder.dimension)
+            store.refresh()
+            self._stores[embedder.id] = store
+        return self._stores[embedder.id]
 
     def _check_uris(self, version: str, entry: ShardEntry, catalog: Catalog) -> None:
         """Compare the names in the chunk table with those that the catalog says are there."""
@@ -275,23 +307,22 @@ def catalog_problems(catalog: Catalog, manifest: Manifest, dead: Dead) -> list[s
     return problems
 
 
-def _search_canaries(reader: ShardReader, entry: ShardEntry, dead: BitMap) -> None:
-    """Search for live stored vectors: each must find itself, or one just as near.
+def _search_canaries(
+    reader: ShardReader, entry: ShardEntry, canaries: Mapping[int, Vectors]
+) -> None:
+    """Search for vectors that should be there: each must find itself, or one just as near.
 
     Raises:
         CorruptArtifactError: One does not.
     """
-    live = [row for row in _spread(entry.rows) if row not in dead]
-    for row in live:
-        stored = reader.vectors(row, row + 1).astype(np.float64)
-        query = (stored / np.linalg.norm(stored)).astype(np.float32)
-        expected = float((query @ stored[0])[0])
+    for row, vector in canaries.items():
+        query = (vector / np.linalg.norm(vector)).astype(np.float32)
         for exact in (True, False):
             scores, rows = reader.search(query, 1, exact=exact)
-            if rows[0, 0] < 0 or (exact and scores[0, 0] < expected - CANARY_TOLERANCE):
+            if rows[0, 0] < 0 or (exact and scores[0, 0] < CANARY_SCORE):
                 raise CorruptArtifactError(
-                    f"{entry.index.key}: row {row} does not find itself: expected score "
-                    f"{expected:.4f}, found {scores[0, 0]:.4f}"
+                    f"{entry.index.key}: the vector of row {row} is not found: expected a score "
+                    f"of 1, found {scores[0, 0]:.4f}"
                 )
 
 
