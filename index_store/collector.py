@@ -28,6 +28,7 @@ from index_store.retention import (
     unlisted,
 )
 from index_store.storage.base import Storage
+from index_store.storage.remote_uploads import Uploads
 
 MAX_KEYS = 2000  # in one record, which must stay small: stores promise little for large creates
 MAX_ATTEMPTS = 5  # when others keep writing to the log
@@ -39,7 +40,7 @@ _logger = logging.getLogger(__name__)
 
 @runtime_checkable
 class AbortsUploads(Protocol):
-    """A storage whose interrupted writes leave something behind that no listing shows."""
+    """A storage that knows how to find what interrupted writes left and no listing shows."""
 
     def abort_stale_uploads(self, prefix: str, *, before_ms: int) -> int:
         """Remove what writes below `prefix` left that began before a time; return how many.
@@ -259,9 +260,20 @@ def _refuse_listing(storage: Storage, key: str) -> None:
 
 
 def _abort_uploads(storage: Storage, collection: str, before_ms: int) -> int:
-    if not isinstance(storage, AbortsUploads):
+    """Remove what interrupted writes of long ago left, where a store can tell."""
+    prefix = f"{collection}/"
+    if isinstance(storage, AbortsUploads):
+        return storage.abort_stale_uploads(prefix, before_ms=before_ms)
+    if not isinstance(storage, Uploads):
         return 0
-    return storage.abort_stale_uploads(f"{collection}/", before_ms=before_ms)
+    stale = [
+        upload
+        for upload in storage.unfinished_uploads()
+        if upload.key.startswith(prefix) and upload.begun_ms < before_ms
+    ]
+    for upload in stale:
+        storage.abort_upload(upload)
+    return len(stale)
 
 
 def _portions(keys: Iterable[str]) -> list[tuple[str, ...]]:

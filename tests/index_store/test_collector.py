@@ -34,6 +34,7 @@ from index_store.storage.base import Storage, StoredObject
 from index_store.storage.faulty import FaultMode, FaultyStorage
 from index_store.storage.folder import FolderStorage
 from index_store.storage.memory import MemoryStorage
+from index_store.storage.remote_uploads import UnfinishedUpload
 from tests.index_store.store_builders import (
     COLLECTION,
     build_manifest,
@@ -382,6 +383,36 @@ def test_temporary_files_of_killed_writers_are_removed_from_a_folder(tmp_path: P
     os.utime(old, (two_days_ago, two_days_ago))
     assert purge_pass(storage, log_of(storage), KEEP_ONE).uploads == 1
     assert (old.exists(), young.exists()) == (False, True)
+
+
+class Multipart(MemoryStorage):
+    """A memory store with uploads in parts that nobody finished."""
+
+    def __init__(self, objects: MemoryStorage, uploads: list[UnfinishedUpload], now: Hours) -> None:
+        super().__init__("multipart", clock_ns=now)
+        self.uploads = uploads
+        for entry in objects.list(""):
+            self.put(entry.key, objects.read(entry.key))
+
+    def begin_upload(self, key: str, data: bytes) -> UnfinishedUpload:
+        raise NotImplementedError(key, data)
+
+    def unfinished_uploads(self) -> Iterator[UnfinishedUpload]:
+        yield from list(self.uploads)
+
+    def abort_upload(self, upload: UnfinishedUpload) -> None:
+        self.uploads.remove(upload)
+
+
+def test_stale_uploads_in_parts_are_aborted(storage: MemoryStorage, hours: Hours):
+    now_ms, hour_ms = hours.now // 1_000_000, 3_600_000
+    old, young, other = (
+        UnfinishedUpload(key=key, id=key, begun_ms=now_ms - age * hour_ms)
+        for key, age in (("docs/shards/x", 25), ("docs/shards/y", 23), ("other/shards/z", 99))
+    )
+    multipart = Multipart(storage, [old, young, other], hours)
+    assert purge_pass(multipart, log_of(multipart), KEEP_ONE).uploads == 1
+    assert multipart.uploads == [young, other]
 
 
 def test_an_empty_state_is_kept_whole(storage: MemoryStorage):
