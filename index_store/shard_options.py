@@ -85,7 +85,7 @@ class RecallOptions:
 
     least: float = 0.95
     hits: int = 10
-    questions: int = 100
+    questions: int = 200
     max_ef_search: int = 512
 
     def __post_init__(self) -> None:

@@ -155,6 +155,12 @@ def plan_compaction(shards: Sequence[ShardEntry], options: CompactOptions) -> Co
     return _plan(shards, [*full, *grown, *small], options)
 
 
+def compaction_due(shards: Sequence[ShardEntry], options: CompactOptions) -> tuple[str, ...]:
+    """Return why a version should be compacted, one line per merge; none when it need not be."""
+    plan = plan_compaction(shards, options)
+    return tuple(f"compaction is due: {merge.reason}" for merge in plan.merges)
+
+
 def plan_rebuild(
     shards: Sequence[ShardEntry], hnsw: HnswSettings, storage: str, options: CompactOptions
 ) -> CompactionPlan:

@@ -4,7 +4,7 @@ Invariants: it builds on production as it stood when it was planned, and loses a
 publishes first; plain JSON travels through the store, keys and counts through Prefect.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import orjson
@@ -14,7 +14,7 @@ from index_store.embeddings import EmbeddingStore
 from index_store.layout import run_key
 from index_store.log import CommitLog
 from index_store.log_records import CANDIDATE, PRODUCTION, resolve_version
-from index_store.manifest import HnswSettings, Manifest, ShardEntry
+from index_store.manifest import HnswSettings, Manifest
 from index_store.shard_options import ShardOptions
 from index_store.storage.base import Storage
 from tasks.stages.compacting import (
@@ -94,12 +94,6 @@ def plan_work(storage: Storage, options: CompactRunOptions) -> CompactionWork:
         plan=plan,
         avoid=state.forbidden_shards,
     )
-
-
-def compaction_due(shards: Sequence[ShardEntry], bounds: CompactOptions) -> tuple[str, ...]:
-    """Return why a version should be compacted, one line per merge; none when it need not be."""
-    plan = plan_compaction(shards, bounds)
-    return tuple(f"compaction is due: {merge.reason}" for merge in plan.merges)
 
 
 def base_manifest(storage: Storage, options: CompactRunOptions, work: CompactionWork) -> Manifest:

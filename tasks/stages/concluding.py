@@ -19,6 +19,7 @@ from index_store.manifest_codec import parse_manifest
 from index_store.records import DocumentRecord
 from index_store.storage.base import Storage
 from tasks.stages.checkpoints import DocumentOutcome
+from tasks.stages.compacting import CompactOptions, compaction_due
 from tasks.stages.diffing import Action
 from tasks.stages.embedding import EmbeddingCounts
 from tasks.stages.reporting import Finding, RejectedDocument, RunReport
@@ -85,7 +86,7 @@ def conclude(
         rejections=rejections,
         without_chunks=tuple(record.uri for record in records if record.rejection is None),
         skipped=tuple((entry.uri, entry.reason) for entry in stored.skipped),
-        warnings=tuple(_warnings(work.outcomes)),
+        warnings=(*_due(manifest, options), *_warnings(work.outcomes)),
         findings=work.findings,
     )
 
@@ -151,6 +152,14 @@ def _chunks(manifest: Manifest | None, new_chunks: int) -> dict[str, int]:
         return {"total": 0, "new": 0, "dead": 0}
     counts = manifest.counts
     return {"total": counts.chunks_live, "new": new_chunks, "dead": counts.chunks_dead}
+
+
+def _due(manifest: Manifest | None, options: RunOptions) -> tuple[str, ...]:
+    if manifest is None:
+        return ()
+    build = options.build
+    bounds = CompactOptions(max_rows=build.max_shard_rows, least_recall=build.recall.least)
+    return compaction_due(manifest.shards, bounds)
 
 
 def _warnings(outcomes: Iterable[DocumentOutcome]) -> list[str]:

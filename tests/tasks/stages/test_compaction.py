@@ -19,12 +19,11 @@ from index_store.publisher import promote
 from index_store.shard_options import RecallOptions
 from index_store.storage.base import Storage
 from index_store.storage.opening import open_storage
-from tasks.stages.compacting import Cause, CompactOptions, Merge
+from tasks.stages.compacting import Cause, CompactOptions, Merge, compaction_due
 from tasks.stages.compaction import compact_shards
 from tasks.stages.compaction_end import CompactionReport
 from tasks.stages.compaction_run import (
     CompactRunOptions,
-    compaction_due,
     compaction_site,
     plan_work,
 )
