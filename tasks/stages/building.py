@@ -9,7 +9,8 @@ referred to that was not read back.
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -178,7 +179,7 @@ def _chunk_ids(storage: Storage, batches: Sequence[ParsedBatch]) -> Iterator[byt
         yield from table.chunk_ids(0, table.rows)
 
 
-def _tables(storage: Storage, batches: Sequence[ParsedBatch]) -> Iterator[ChunkTable]:
+def _tables(storage: Storage, batches: Sequence[ParsedBatch]) -> Generator[ChunkTable, None, None]:
     for batch in batches:
         with open_table(storage, batch) as table:
             if table is not None:
@@ -189,8 +190,11 @@ def _build(name: str, rows: int, batches: Sequence[ParsedBatch], site: Site) -> 
     with tempfile.TemporaryDirectory(prefix="nightpress-") as folder:
         scratch = Path(folder)
         builder = _resumed(name, site, scratch) or _fresh(site)
-        with ChunkTableWriter(scratch / "chunks.arrow") as writer:
-            _fill(name, builder, writer, _tables(site.storage, batches), site, scratch)
+        with (
+            ChunkTableWriter(scratch / "chunks.arrow") as writer,
+            closing(_tables(site.storage, batches)) as tables,
+        ):
+            _fill(name, builder, writer, tables, site, scratch)
         index = builder.finish(scratch / "index.faiss")
         chunks_key = shard_chunks_key(site.collection, name)
         index_key = shard_index_key(site.collection, name)
