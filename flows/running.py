@@ -34,13 +34,16 @@ def run_flow(settings: Settings, *, as_json: bool) -> None:
     logging.getLogger(PROGRESS).info("start     Prefect")
     prepare_prefect(os.environ)
     server = start_server(os.environ)
-    from flows.reindex import reindex  # noqa: PLC0415 - reads the environment prepared above
+    from prefect import tags  # noqa: PLC0415 - reads the environment prepared above
+
+    from flows.reindex import reindex  # noqa: PLC0415 - likewise
 
     if server is not None:
         server.wait_until_ready()
     try:
         # Prefect keeps parameters; a secret is read from the environment where it is needed.
-        report = reindex(settings.model_copy(update={"mistral_api_key": None}))
+        with tags(f"collection:{settings.collection}", f"embedder:{settings.embedder}"):
+            report = reindex(settings.model_copy(update={"mistral_api_key": None}))
     except RuntimeError as error:  # Prefect has no type of its own for this
         if "Failed to reach API" in str(error):
             url = os.environ.get("PREFECT_API_URL", "")
