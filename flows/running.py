@@ -3,6 +3,8 @@
 import logging
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import click
@@ -34,15 +36,13 @@ def run_flow(settings: Settings, *, as_json: bool) -> None:
     logging.getLogger(PROGRESS).info("start     Prefect")
     prepare_prefect(os.environ)
     server = start_server(os.environ)
-    from prefect import tags  # noqa: PLC0415 - reads the environment prepared above
-
-    from flows.reindex import reindex  # noqa: PLC0415 - likewise
+    from flows.reindex import reindex  # noqa: PLC0415 - reads the environment prepared above
 
     if server is not None:
         server.wait_until_ready()
     try:
         # Prefect keeps parameters; a secret is read from the environment where it is needed.
-        with tags(f"collection:{settings.collection}", f"embedder:{settings.embedder}"):
+        with surroundings(settings, is_temporary=server is not None):
             report = reindex(settings.model_copy(update={"mistral_api_key": None}))
     except RuntimeError as error:  # Prefect has no type of its own for this
         if "Failed to reach API" in str(error):
@@ -58,6 +58,27 @@ def run_flow(settings: Settings, *, as_json: bool) -> None:
         print_json(report.as_json())
     else:
         _print(report, wall)
+
+
+@contextmanager
+def surroundings(settings: Settings, *, is_temporary: bool) -> Iterator[None]:
+    """Give a flow run its tags, and spare it heartbeats that no server is left to miss.
+
+    Args:
+        settings: What the run is told.
+        is_temporary: Whether the Prefect server ends with this process; ending the thread of
+            heartbeats takes up to a second.
+    """
+    from prefect import tags  # noqa: PLC0415 - slow
+    from prefect.settings import (  # noqa: PLC0415 - slow
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        temporary_settings,
+    )
+
+    updates = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None} if is_temporary else {}
+    named = (f"collection:{settings.collection}", f"embedder:{settings.embedder}")
+    with temporary_settings(updates), tags(*named):
+        yield
 
 
 def _print(report: RunReport, wall: float) -> None:

@@ -22,9 +22,12 @@ def test_task_runs_are_per_batch_and_artifacts_tell_the_run(nightpress: CommandL
         api, "flow_runs", {"flow_runs": {"name": {"any_": [f"reindex-{COLLECTION}"]}}}
     )
     assert flow_run["state_type"] == "COMPLETED"
+    assert set(flow_run["tags"]) == {f"collection:{COLLECTION}", "embedder:hashing"}
 
     chosen = {"flow_runs": {"id": {"any_": [flow_run["id"]]}}}
-    stages = Counter(str(run["name"]).partition("-")[0] for run in ask(api, "task_runs", chosen))
+    task_runs = ask(api, "task_runs", chosen)
+    stages = Counter(str(run["name"]).partition("-")[0] for run in task_runs)
+    assert not any(run["tags"] for run in task_runs), "a tag costs a question to the server"
     assert stages["parse"] <= BATCHES
     assert stages["embed"] <= BATCHES
     assert sum(stages.values()) <= 2 * BATCHES + 8  # each other stage once
