@@ -9,6 +9,8 @@ from tasks.references import BatchReference, EmbeddedReference, PlanReference
 from tasks.report import show_progress, start_progress
 from tasks.stages.run_options import RunOptions
 
+STEP_PERCENT = 10.0  # an artifact that moves for every batch would cost a small run dearly
+
 _logger = logging.getLogger(PROGRESS)
 
 
@@ -18,6 +20,7 @@ class Progress:
     def __init__(self, options: RunOptions) -> None:
         self._options = options
         self._artifacts: dict[str, UUID] = {}
+        self._shown: dict[str, float] = {}
 
     def stage(self, name: str) -> None:
         """Say that a stage begins."""
@@ -58,4 +61,7 @@ class Progress:
     def _move(self, stage: str, done: int, of: int) -> None:
         if stage not in self._artifacts:
             self._artifacts[stage] = start_progress(self._options, stage)
-        show_progress(self._artifacts[stage], done, of)
+        percent = 100.0 * done / max(of, 1)
+        if done >= of or percent >= self._shown.get(stage, 0.0) + STEP_PERCENT:
+            self._shown[stage] = percent
+            show_progress(self._artifacts[stage], percent)

@@ -10,6 +10,7 @@ come from our own records, never from Prefect's.
 from typing import Any
 
 from prefect import flow
+from prefect.context import TagsContext
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -70,7 +71,8 @@ def reindex(settings: Settings) -> RunReport:
     """
     options = run_options(settings, new_run_id())
     progress, timeline = Progress(options), Timeline(began_at_ms=system_clock_ms())
-    with resources(options):
+    # Task runs would take over the tags of the flow run, and wait for a slot for each of them.
+    with TagsContext(current_tags=set()), resources(options):
         progress.stage("scan")
         listing = scan_sources(options)
         timeline.add("scan", listing.span)

@@ -49,6 +49,7 @@ class Traces:
         samples: Beginnings of some of the texts of `hashes`, as UTF-8.
         keys: Objects that hold a name or a text of `hashes`.
         shards: Ids of the shards among them.
+        ledgers: Those of `keys` that tell the former names; they have to go last.
     """
 
     uris: tuple[str, ...]
@@ -60,6 +61,7 @@ class Traces:
     samples: tuple[bytes, ...]
     keys: frozenset[str]
     shards: frozenset[str]
+    ledgers: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -113,6 +115,7 @@ def find_traces(
         samples=_samples({key: suspects.texts[key] for key in doomed}),
         keys=frozenset(keys),
         shards=frozenset(shard for key in keys if (shard := shard_of(key)) is not None),
+        ledgers=frozenset(_ledgers(storage, collection, uris, frozenset())),
     )
 
 

@@ -1,7 +1,8 @@
-"""Retries, time-outs, names and tags of every task, in one place.
+"""Retries, time-outs and names of every task, in one place.
 
 Invariants: only errors that may pass are retried; no task run is answered from Prefect's cache,
-our own content keys decide what is done already.
+our own content keys decide what is done already. Task runs bear no tags: Prefect asks its server
+for a slot per tag before each run, which cost more than some batches; the flow run bears them.
 """
 
 from typing import Any
@@ -26,14 +27,13 @@ def policy(stage: str, *, run_name: str, retried: bool = True) -> dict[str, Any]
     """Return the options of a task.
 
     Args:
-        stage: Name of the stage, which becomes the task's name and tag.
+        stage: Name of the stage, which becomes the task's name.
         run_name: Name of one run, with parameters in braces.
         retried: Whether errors that may pass are retried.
     """
     options: dict[str, Any] = {
         "name": stage,
         "task_run_name": run_name,
-        "tags": [f"stage:{stage}"],
         "cache_policy": NO_CACHE,
         "persist_result": False,
     }

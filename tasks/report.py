@@ -91,9 +91,9 @@ def start_progress(options: RunOptions, stage: str) -> UUID:
     return cast("UUID", made)  # only a caller that is asynchronous gets a coroutine
 
 
-def show_progress(artifact: UUID, done: int, of: int) -> None:
+def show_progress(artifact: UUID, percent: float) -> None:
     """Move a progress artifact."""
-    update_progress_artifact(artifact_id=artifact, progress=100.0 * done / max(of, 1))
+    update_progress_artifact(artifact_id=artifact, progress=percent)
 
 
 def artifact_key(options: RunOptions, name: str) -> str:

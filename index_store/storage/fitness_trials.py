@@ -191,7 +191,9 @@ def _never_mixes(trial: Trial) -> str:
 
 def _sees_a_mixture(trial: Trial, key: str, bodies: list[bytes], stop: threading.Event) -> str:
     whole = set(bodies)
-    while not stop.is_set():
+    last_look = False
+    while not last_look:
+        last_look = stop.is_set()
         try:
             body = trial.storage.read(key)
         except NotFoundError:

@@ -203,7 +203,7 @@ class RemoteStorage:
         told = _MD5.fullmatch(body.etag)
         if not (body.is_whole and told and self._etags_are_md5):
             return body
-        if hashlib.md5(body.data, usedforsecurity=False).hexdigest() != told[1]:
+        if _md5_hex(body.data) != told[1]:
             if self._client.get(name, start, end) != body:
                 raise TransientError("two reads brought different bytes")
             self._etags_are_md5 = False
@@ -331,6 +331,10 @@ def _bucket_and_root(url: str) -> tuple[str, str]:
         raise UsageError(f"store {url}: write s3://bucket or s3://bucket/prefix")
     path = path.strip("/")
     return bucket, f"{check_key(path)}/" if path else ""
+
+
+def _md5_hex(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _checked_range(answer: Mapping[str, Any], start: int, end: int | None, found: int) -> int:

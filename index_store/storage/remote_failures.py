@@ -65,7 +65,7 @@ _PERMISSIONS = (
     "the account needs s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and "
     "s3:ListBucket"
 )
-_NOT_SENT = {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"}
+_NOT_SENT = {"ConnectTimeoutError", "ProxyConnectionError", "ClientConnectorError", "gaierror"}
 _NO_CREDENTIALS = {
     "NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound",
     "TokenRetrievalError", "SSOError",
@@ -96,11 +96,21 @@ def understood(error: Exception) -> Failure | None:
         )
     if kinds & _NOT_POSSIBLE:
         return Failure(outcome=Outcome.MISTAKE, detail=detail, code=name)
-    if kinds & _NOT_SENT:
+    if (kinds | _inner_kinds(error)) & _NOT_SENT:
         return Failure(outcome=Outcome.REFUSED_NOW, detail=detail, code=name)
     if kinds & _LOST:
         return Failure(outcome=Outcome.LOST, detail=detail, code=name)
     return None
+
+
+def _inner_kinds(error: Exception) -> set[str]:
+    """Return the kinds of what an exception of the AWS library wraps.
+
+    Its "could not connect" stands for a connection that was reset after the request, too.
+    """
+    details = getattr(error, "kwargs", None)
+    inner = details.get("error") if isinstance(details, Mapping) else None
+    return {kind.__name__ for kind in type(inner).__mro__}
 
 
 def _answer(error: BaseException | None) -> tuple[str, str, int] | None:
@@ -118,7 +128,7 @@ def _from_answer(code: str, message: str, status: int) -> Failure:
     outcome = _OUTCOMES.get(code)
     if outcome is None and status >= 500:
         outcome = Outcome.UNABLE if status == 501 else Outcome.LOST
-    if outcome is None and status < 400:
+    if outcome is None and status < 300:
         outcome = Outcome.LOST  # an answer that says two things
     if outcome is not None:
         return Failure(outcome=outcome, detail=detail, code=code)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import orjson
 
 from index_store.clock import system_clock_ms
-from index_store.errors import ConflictError, NotFoundError, UnfitStoreError
+from index_store.errors import ConflictError, NotFoundError, UnfitStoreError, UnknownOutcomeError
 from index_store.fields import Fields, parse_object, raise_problems
 from index_store.ids import hex_digest
 from index_store.storage.base import Storage
@@ -63,6 +63,8 @@ def ensure_fit(
         TransientError: The store could not be reached.
     """
     known = _verdict(storage, FIT)
+    if known is None and single_writer:
+        known = _verdict(storage, SINGLE_WRITER)
     if known is not None:
         return known
     return remember(storage, check(storage), single_writer=single_writer, checked_at_ms=clock_ms())
@@ -76,7 +78,6 @@ def remember(
     Raises:
         UnfitStoreError: The store broke a promise, and nobody vouches for a single writer.
         TransientError: The store could not be written.
-        UnknownOutcomeError: The verdict may have been stored.
     """
     found = Fitness(
         fit=report.fit,
@@ -142,8 +143,8 @@ def _store(storage: Storage, name: str, found: Fitness) -> None:
     )
     try:
         storage.create(_key(storage, name), body)
-    except ConflictError:  # somebody else came to the same verdict first
-        return
+    except (ConflictError, UnknownOutcomeError):
+        return  # somebody else came to it first, or the next run comes to it again
 
 
 def _key(storage: Storage, name: str) -> str:

@@ -3,7 +3,8 @@
 Invariant: a document's rows are contiguous in one shard, in order of uri.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import orjson
@@ -86,9 +87,10 @@ def build_shard(plan: ShardPlan, site: Site, *, avoid: frozenset[str] = frozense
     """
     batches = [read_batch(site.storage, key) for key in plan.batches]
     name = _name(batches, site, avoid)
-    entry = find_shard(site, name, verify=True) or make_shard(
-        site, name, plan.rows, _portions(batches, site)
-    )
+    entry = find_shard(site, name, verify=True)
+    if entry is None:
+        with closing(_portions(batches, site)) as portions:
+            entry = make_shard(site, name, plan.rows, portions)
     return BuiltShard(entry=entry, placements=_placements(name, batches))
 
 
@@ -149,13 +151,14 @@ def _chunk_ids(storage: Storage, batches: Sequence[ParsedBatch]) -> Iterator[byt
         yield from table.chunk_ids(0, table.rows)
 
 
-def _tables(storage: Storage, batches: Sequence[ParsedBatch]) -> Iterator[ChunkTable]:
+def _tables(storage: Storage, batches: Sequence[ParsedBatch]) -> Generator[ChunkTable, None, None]:
     for batch in batches:
         with open_table(storage, batch) as table:
             if table is not None:
                 yield table
 
 
-def _portions(batches: Sequence[ParsedBatch], site: Site) -> Iterator[_BatchPortion]:
-    for table in _tables(site.storage, batches):
-        yield _BatchPortion(table, site.vectors)
+def _portions(batches: Sequence[ParsedBatch], site: Site) -> Generator[_BatchPortion, None, None]:
+    with closing(_tables(site.storage, batches)) as tables:
+        for table in tables:
+            yield _BatchPortion(table, site.vectors)

@@ -3,7 +3,8 @@
 Order: a version whose own files hold nothing is published and promoted; stored embeddings are
 rewritten; checkpoints of runs and reports go; then the log retires every other version that refers
 to an object with their text, and those objects are deleted. What to look for is read from the
-shards, so they go last, and a purge that was broken off is repeated by the same command.
+shards, and under which names from the catalog, so these go last in this order, and a purge that was
+broken off is repeated by the same command.
 
 Invariants: an object is deleted only after the record that purges its key; nothing is done while a
 channel or a pin holds a version with the text.
@@ -252,7 +253,7 @@ def _remove_objects(
     for keys in _portions(sorted(wanted & state.retired.keys())):
         change = KeyChange(kind=RecordKind.PURGE, keys=keys, run=run, reason="purge")
         state = log.append(state, change)
-    for key in sorted(wanted):
+    for key in sorted(wanted, key=lambda key: (key in traces.ledgers, key)):
         storage.delete(key)
     return versions, tuple(sorted(wanted))
 

@@ -284,9 +284,16 @@ class _Walk:
             return
         self._inodes.add((info.st_dev, info.st_ino))
         uri = self._uri(relative)
+        if uri in self.files and self._loses_name(relative, uri):
+            return
         self.files[uri] = ListedFile(
             uri=uri, path=path, size_bytes=info.st_size, mtime_ns=info.st_mtime_ns
         )
+
+    def _loses_name(self, relative: str, uri: str) -> bool:
+        """Settle that a name that is not UTF-8 reads like another one: the one in UTF-8 stays."""
+        self.skipped.append(Skipped(uri=uri, reason="a name that is not UTF-8 reads like another"))
+        return not relative.isprintable() and relative != printable_uri(relative)
 
     def _wanted(self, relative: str) -> bool:
         if os.path.splitext(relative)[1].lower() not in self.options.extensions:

@@ -1,6 +1,7 @@
 """Check a version before anybody may see it; all findings are told at once.
 
-Invariants: nothing is written; a finding says what was expected and what was found.
+Invariants: nothing is written; a finding says what was expected and what was found. Damage is no
+finding: a version that nobody could open is never published.
 """
 
 from contextlib import closing
@@ -8,7 +9,6 @@ from contextlib import closing
 from index_store.catalog_look import catalog_totals
 from index_store.chunk_table import ChunkTable
 from index_store.embeddings import EmbeddingStore
-from index_store.errors import CorruptArtifactError
 from index_store.local_files import LocalFiles
 from index_store.log_records import PublishedVersion
 from index_store.manifest import Manifest, ShardEntry
@@ -41,28 +41,28 @@ def validate(
 
     Returns:
         One finding per check.
+
+    Raises:
+        CorruptArtifactError: A file is damaged, so that no reader could open the version.
     """
     options = SnapshotOptions(verify=True, exact_rows=exact_rows)
-    try:
-        with Snapshot.open_published(storage, candidate, options=options) as snapshot:
-            manifest = snapshot.manifest
-            findings = [
-                Finding(
-                    check="files",
-                    passed=True,
-                    message=f"{sum(1 for _ in manifest.artifacts)} files have their size and hash",
-                ),
-                _check_rows(storage, manifest),
-                _check_text_left(manifest, base),
-                *_told_recall(manifest),
-            ]
-            findings += [
-                _check_self_search(storage, entry, snapshot, vectors)
-                for entry in manifest.shards
-                if entry.id in new_shards
-            ]
-    except CorruptArtifactError as error:
-        return (Finding(check="files", passed=False, message=str(error)),)
+    with Snapshot.open_published(storage, candidate, options=options) as snapshot:
+        manifest = snapshot.manifest
+        findings = [
+            Finding(
+                check="files",
+                passed=True,
+                message=f"{sum(1 for _ in manifest.artifacts)} files have their size and hash",
+            ),
+            _check_rows(storage, manifest),
+            _check_text_left(manifest, base),
+            *_told_recall(manifest),
+        ]
+        findings += [
+            _check_self_search(storage, entry, snapshot, vectors)
+            for entry in manifest.shards
+            if entry.id in new_shards
+        ]
     return tuple(findings)
 
 

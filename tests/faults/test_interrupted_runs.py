@@ -6,7 +6,7 @@ parsing or embedding again what was stored.
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -14,7 +14,7 @@ import pytest
 
 from index_store.embedders.hashing import HashingEmbedder
 from index_store.embeddings import EmbeddingStore
-from index_store.errors import IndexStoreError, NotFoundError
+from index_store.errors import CorruptArtifactError, IndexStoreError, NotFoundError
 from index_store.storage.base import Storage
 from index_store.storage.faulty import FaultMode, FaultyStorage
 from index_store.storage.memory import MemoryStorage
@@ -181,3 +181,27 @@ def test_a_finished_run_leaves_no_checkpoints_and_is_not_done_again(first_night:
 
 def test_replaced_text_is_gone_from_the_moment_the_new_version_is_read(later_night: Night):
     assert texts_of(later_night.old) - texts_of(later_night.new)
+
+
+def test_damage_to_a_shard_stops_the_run_before_anything_is_published(later_night: Night):
+    store = later_night.store()
+    known = {entry.key for entry in store.list(f"{COLLECTION}/log/")}
+    key = next(e.key for e in store.list(f"{COLLECTION}/shards/") if e.key.endswith(".faiss"))
+    whole = store.read(key)
+    store.put(key, whole[:-1] + bytes([whole[-1] ^ 0xFF]))
+    with pytest.raises(CorruptArtifactError, match="index.faiss: expected sha256"):
+        run_plainly(again(later_night.options), store)
+    assert {entry.key for entry in store.list(f"{COLLECTION}/log/")} == known
+    store.put(key, whole)
+    run_plainly(again(later_night.options), store)
+    assert searchable(store) == later_night.new
+
+
+def test_a_rebuild_heals_a_damaged_shard(first_night: Night):
+    store = first_night.store()
+    run_plainly(again(first_night.options), store)
+    key = next(e.key for e in store.list(f"{COLLECTION}/shards/") if e.key.endswith(".faiss"))
+    store.put(key, b"damaged")
+    full = replace(first_night.options, change=replace(first_night.options.change, full=True))
+    assert run_plainly(again(full), store).promoted
+    assert searchable(store) == first_night.new

@@ -1,5 +1,6 @@
 import os
 import socket
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,18 @@ def test_hash_of_a_vanished_file_is_none(tmp_path: Path):
     path = write(tmp_path, "a.txt", "hello")
     known = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
     assert hash_files([str(path), str(tmp_path / "gone.txt")]) == [known, None]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_name_that_is_not_utf8_never_takes_the_place_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: int
+):
+    real = write(tmp_path, "caf%E9.txt")
+    with open(os.fsencode(tmp_path) + b"/caf\xe9.txt", "w") as stream:  # noqa: PTH123
+        stream.write("text")
+    listed = sorted(os.scandir(tmp_path), key=lambda entry: entry.name)[::order]
+    monkeypatch.setattr(os, "scandir", lambda _: nullcontext(listed))
+    listing = scan([Source(root=tmp_path)], OPTIONS)
+    assert [file.path for file in listing.files] == [str(real)]
+    (skipped,) = listing.skipped
+    assert skipped.reason == "a name that is not UTF-8 reads like another"

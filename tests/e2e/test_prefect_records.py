@@ -1,0 +1,46 @@
+"""What the Prefect server knows of a run: batches, never documents, and what a person reads."""
+
+from collections import Counter
+from pathlib import Path
+
+from tests.support.command_line import CommandLine
+from tests.support.prefect_server import ask
+from tests.support.small_sources import BROKEN_PDF, prose, write
+
+COLLECTION = "records"
+DOCUMENTS = 30
+BATCHES = 4  # of at most eight documents
+
+
+def test_task_runs_are_per_batch_and_artifacts_tell_the_run(nightpress: CommandLine, source: Path):
+    for number in range(DOCUMENTS - 1):
+        write(source / f"{number:02d}.txt", prose(f"topic {number}"))
+    write(source / "bad|name.pdf", BROKEN_PDF)
+    nightpress("run", "--collection", COLLECTION)
+    api = nightpress.environment["PREFECT_API_URL"]
+    (flow_run,) = ask(
+        api, "flow_runs", {"flow_runs": {"name": {"any_": [f"reindex-{COLLECTION}"]}}}
+    )
+    assert flow_run["state_type"] == "COMPLETED"
+    assert set(flow_run["tags"]) == {f"collection:{COLLECTION}", "embedder:hashing"}
+
+    chosen = {"flow_runs": {"id": {"any_": [flow_run["id"]]}}}
+    task_runs = ask(api, "task_runs", chosen)
+    stages = Counter(str(run["name"]).partition("-")[0] for run in task_runs)
+    assert not any(run["tags"] for run in task_runs), "a tag costs a question to the server"
+    assert stages["parse"] <= BATCHES
+    assert stages["embed"] <= BATCHES
+    assert sum(stages.values()) <= 2 * BATCHES + 8  # each other stage once
+
+    artifacts = {
+        str(artifact["key"]): artifact
+        for artifact in ask(api, "artifacts", chosen)
+        if artifact["type"] in {"markdown", "progress"}
+    }
+    assert artifacts.keys() == {
+        f"{COLLECTION}-{name}" for name in ("plan", "summary", "rejections", "parse", "embed")
+    }
+    assert artifacts[f"{COLLECTION}-parse"]["data"] == 100.0
+    assert "bad\\|name.pdf" in str(artifacts[f"{COLLECTION}-rejections"]["data"])
+    assert "published" in str(artifacts[f"{COLLECTION}-summary"]["data"])
+    assert "| added | 30 |" in str(artifacts[f"{COLLECTION}-plan"]["data"])

@@ -1,0 +1,95 @@
+"""Every error has its exit code, and every flag and setting is told and heeded."""
+
+import logging
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from flows.cli import main
+from flows.console import ExitCode, errors_become_exit_codes, exit_code, visible
+from flows.prefect_environment import prepare_prefect
+from index_store import errors
+from index_store.errors import IndexStoreError
+
+EXPECTED = {
+    "IndexStoreError": ExitCode.FAILED,
+    "TransientError": ExitCode.FAILED,
+    "UsageError": ExitCode.MISTAKE,
+    "NotFoundError": ExitCode.MISTAKE,
+    "StoppedError": ExitCode.STOPPED,
+    "ConflictError": ExitCode.RACE,
+    "UnknownOutcomeError": ExitCode.RACE,
+    "CorruptArtifactError": ExitCode.DAMAGED,
+    "UnfitStoreError": ExitCode.DAMAGED,
+}
+TREE = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, IndexStoreError)
+}
+
+
+@pytest.mark.parametrize("name", TREE)
+def test_every_error_has_the_exit_code_that_the_help_names(
+    name: str, capsys: pytest.CaptureFixture[str]
+):
+    error = TREE[name]("it went wrong")
+    assert exit_code(error) is EXPECTED[name]
+    with pytest.raises(SystemExit, match=str(int(EXPECTED[name]))), errors_become_exit_codes():
+        raise error
+    assert capsys.readouterr().err == "nightpress: it went wrong\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (KeyboardInterrupt(), "nightpress: interrupted; the same command goes on from here\n"),
+        (ZeroDivisionError("a bug\nand more"), "nightpress: unexpected ZeroDivisionError: a bug"),
+    ],
+)
+def test_what_is_not_ours_exits_1_with_one_line(
+    error: BaseException, told: str, capsys: pytest.CaptureFixture[str]
+):
+    logging.getLogger("nightpress").setLevel(logging.INFO)
+    with pytest.raises(SystemExit, match="1"), errors_become_exit_codes():
+        raise error
+    shown = capsys.readouterr().err
+    assert shown.startswith(told)
+    assert len(shown.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [None, *main.commands])
+def test_every_command_and_flag_has_help_and_every_command_examples(command: str | None):
+    described = main if command is None else main.commands[command]
+    assert described.help
+    assert described.epilog is not None
+    assert "Examples:" in described.epilog
+    for parameter in described.params:
+        if isinstance(parameter, click.Option) and parameter.name != "version":
+            assert parameter.help, parameter.opts
+    shown = CliRunner().invoke(main, [*([command] if command else []), "--help"])
+    assert shown.exit_code == 0
+    assert "nightpress" in shown.output
+
+
+def test_progress_is_shown_unless_quiet_and_log_lines_from_the_level_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(main, ["status", "--store", "memory://none"])
+    assert told.exit_code == 0
+    assert "no collection yet" in told.output
+
+
+def test_characters_that_move_the_cursor_are_shown_and_not_sent():
+    assert visible("a\x1b[31mb\nc") == "a\\x1b[31mb\\nc"
+
+
+def test_prefect_is_quiet_and_silent_but_heeds_the_person():
+    environment = {"PREFECT_SERVER_LOGGING_LEVEL": "DEBUG", "DO_NOT_TRACK": "0"}
+    prepare_prefect(environment)
+    assert environment["PREFECT_SERVER_LOGGING_LEVEL"] == "DEBUG"
+    assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert environment["DO_NOT_TRACK"] == "1"

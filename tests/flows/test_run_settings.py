@@ -1,0 +1,127 @@
+"""Every setting reaches what it is for."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flows.links import link_options
+from flows.run_settings import available_cores, new_run_id, run_options
+from flows.settings import Settings, load_settings
+from index_store.errors import UsageError
+from retriever.links import LinkOptions
+from tasks.stages.run_options import RunOptions
+from tasks.stages.scanning import Source
+
+Look = Callable[[RunOptions], object]
+
+# What is set, and where a run sees it.
+REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
+    "source": ("/docs", lambda run: run.sources, (Source(root=Path("/docs")),)),
+    "store": ("/other", lambda run: run.store, "/other"),
+    "collection": ("law", lambda run: run.collection, "law"),
+    "include": ("*.md", lambda run: run.scan.include, ("*.md",)),
+    "exclude": ("x*:y*", lambda run: run.scan.exclude, ("x*", "y*")),
+    "extensions": ("TXT:.md", lambda run: run.scan.extensions, frozenset({".txt", ".md"})),
+    "allow_outside_root": ("yes", lambda run: run.scan.allow_outside_root, True),
+    "full": ("1", lambda run: run.change.full, True),
+    "retry_rejected": ("true", lambda run: run.change.retry_rejected, True),
+    "keep_last_good": ("no", lambda run: run.change.keep_last_good, False),
+    "allow_removal": ("on", lambda run: run.change.allow_removal, True),
+    "tripwire_share": ("0.5", lambda run: run.change.tripwire_share, 0.5),
+    "tripwire_min_documents": ("7", lambda run: run.change.tripwire_min_documents, 7),
+    "promote": ("false", lambda run: run.promote, False),
+    "parse_workers": ("3", lambda run: run.parse_workers, 3),
+    "parse_timeout_s": ("9.5", lambda run: run.limits.wall_s, 9.5),
+    "parse_memory_mib": ("512", lambda run: run.limits.memory_bytes, 512 << 20),
+    "max_document_mib": ("3", lambda run: run.limits.file_bytes, 3 << 20),
+    "batch_documents": ("11", lambda run: run.batch_documents, 11),
+    "max_chunk_tokens": ("300", lambda run: run.chunk.max_tokens, 300),
+    "chunk_overlap_tokens": ("5", lambda run: run.chunk.overlap_tokens, 5),
+    "min_chunk_chars": ("0", lambda run: run.chunk.min_chars, 0),
+    "embedder": ("hashing:32", lambda run: run.embed.spec, "hashing:32"),
+    "embed_dimension": ("32", lambda run: run.embed.dimension, 32),
+    "embed_threads": ("4", lambda run: run.embed.threads, 4),
+    "hnsw_m": ("16", lambda run: run.build.m, 16),
+    "hnsw_ef_construction": ("50", lambda run: run.build.ef_construction, 50),
+    "hnsw_ef_search": ("99", lambda run: run.build.ef_search, 99),
+    "index_batch_rows": ("77", lambda run: run.build.add_batch_rows, 77),
+    "max_shard_rows": ("1000", lambda run: run.build.max_shard_rows, 1000),
+    "checkpoint_rows": ("500", lambda run: run.build.checkpoint_rows, 500),
+    "exact_rows": ("0", lambda run: run.build.exact_rows, 0),
+}
+# What only commands that look or serve heed, shown by tests of those.
+ELSEWHERE = {
+    "mistral_api_key",
+    "files_host",
+    "docs_root_dir",
+    "host",
+    "port",
+    "poll_s",
+    "log_level",
+}
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_no_setting_is_left_out():
+    assert REACHES_A_RUN.keys() | ELSEWHERE >= Settings.model_fields.keys()
+
+
+@pytest.mark.parametrize("name", REACHES_A_RUN)
+def test_setting_reaches_the_run(name: str):
+    given, look, expected = REACHES_A_RUN[name]
+    environment = {"NIGHTPRESS_SOURCE": "/elsewhere", f"NIGHTPRESS_{name.upper()}": given}
+    settings = load_settings({}, environment).settings
+    assert look(run_options(settings, "run-1")) == expected
+    default = load_settings({}, {"NIGHTPRESS_SOURCE": "/elsewhere"}).settings
+    assert look(run_options(default, "run-1")) != expected
+
+
+def test_zero_workers_and_threads_mean_one_per_available_core():
+    run = run_options(Settings(source=("/docs",)), "run-1")
+    assert run.parse_workers == run.embed.threads == available_cores()
+    assert available_cores() <= (os.cpu_count() or 1)
+
+
+def test_run_ids_differ_and_sort_by_time():
+    first, second = new_run_id(), new_run_id()
+    assert first != second
+    assert first.partition("-")[0] <= second.partition("-")[0]
+
+
+def test_a_run_without_source_or_with_an_ending_nobody_reads_is_refused():
+    with pytest.raises(UsageError, match="no source given"):
+        run_options(Settings(), "run-1")
+    with pytest.raises(UsageError, match=r"no parser reads \.exe; there are: .*\.pdf"):
+        run_options(Settings(source=("/docs",), extensions=(".pdf", ".exe")), "run-1")
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, LinkOptions()),
+        ({"files_host": "https://f"}, LinkOptions(base_url="https://f")),
+        (
+            {"files_host": "https://f", "docs_root_dir": "/srv", "source": ("/srv/law",)},
+            LinkOptions(base_url="https://f", prefix="law"),
+        ),
+        (
+            {"files_host": "https://f", "docs_root_dir": "/srv", "source": ("/elsewhere",)},
+            LinkOptions(),
+        ),
+    ],
+)
+def test_hits_are_linked_below_the_served_folder_only(
+    settings: dict[str, object], expected: LinkOptions
+):
+    assert link_options(Settings(**settings)) == expected  # type: ignore[arg-type]
+
+
+def test_links_need_an_http_address():
+    with pytest.raises(UsageError, match="expected http:// or https://"):
+        link_options(Settings(files_host="javascript:alert"))
