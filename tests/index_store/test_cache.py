@@ -229,3 +229,20 @@ def test_files_of_a_folder_are_copied_only_when_asked(tmp_path: Path):
         options = SnapshotOptions(cache=cache)
         with Snapshot.open(storage, COLLECTION, channel="candidate", options=options):
             assert len(names(folder)) == copies
+
+
+def test_copies_that_are_damaged_again_and_again_are_given_up(tmp_path: Path):
+    storage, known = store_of(a=b"a" * 400)
+    cache = cache_in(tmp_path)
+    rename = Path.rename
+
+    def damaged(self: Path, target: Path) -> Path:
+        done = rename(self, target)
+        damage(done)
+        return done
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "rename", damaged)
+        with pytest.raises(TransientError, match="removed or damaged again 20 times"):
+            cache.lease(storage, known["a"])
+    assert cache.lease(storage, known["a"]).path.read_bytes() == b"a" * 400
