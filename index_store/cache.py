@@ -98,7 +98,8 @@ class LocalCache:
                 f"copy of {artifact.key} in {self._options.folder}: {error.strerror}"
             ) from error
         raise TransientError(
-            f"copy of {artifact.key} in {self._options.folder}: removed or damaged again {MAX_ATTEMPTS} times"
+            f"copy of {artifact.key} in {self._options.folder}: "
+            f"removed or damaged again {MAX_ATTEMPTS} times"
         )
 
     def evict(self, needed_bytes: int = 0) -> int:
