@@ -47,6 +47,17 @@ def test_a_download_that_was_killed_leaves_nothing_that_counts(tmp_path: Path):
     assert [path.name for path in cache.iterdir()] == [artifact.sha256]
 
 
+def test_a_download_can_be_killed_at_any_step(tmp_path: Path):
+    store_with(tmp_path / "store", 5000)
+    with start("sweep", tmp_path / "store", tmp_path / "cache") as child:
+        told, complaint = child.communicate()
+    assert (complaint, child.returncode) == ("", 0)
+    *steps, last = told.splitlines()
+    assert last == "done"
+    assert [step.split()[1] for step in steps] == ["whole"] * len(steps)
+    assert len(steps) >= 8
+
+
 def test_a_download_that_goes_on_is_not_taken_for_a_left_over(tmp_path: Path):
     store_with(tmp_path / "store", 9 << 20)
     cache = tmp_path / "cache"

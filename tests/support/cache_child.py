@@ -2,11 +2,15 @@
 
 Modes: `halt` stops in the middle of a download and waits to be killed; `race` leases every object
 ten times over and prints whether each copy was whole; `hold` keeps a copy until its input ends;
-`full` reads through a cache on a disk that fills up. Each prints a line when it is where it should
-be. It runs apart from the tests, so that it can be killed, and mounted things stay its own.
+`sweep` forks children that are killed at every step of a download, and prints whether the next
+reader gets a whole copy; `full` reads through a cache on a disk that fills up. Each prints a line
+when it is where it should be. It runs apart from the tests, so that it can be killed, and mounted
+things stay its own.
 """
 
 import contextlib
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +79,42 @@ def hold(storage: FolderStorage, cache: LocalCache) -> None:
     lease.close()
 
 
+def sweep(storage: FolderStorage, cache: LocalCache) -> None:
+    """Kill a download at every file operation, each in a child of its own."""
+    (artifact,) = artifacts(storage)
+    for number in range(1, 1000):
+        child = os.fork()
+        if child == 0:
+            die_at(number)
+            cache.lease(MeteredStorage(storage), artifact)
+            os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        heir = LocalCache(cache.options)
+        lease = heir.lease(MeteredStorage(storage), artifact)
+        whole = measure(artifact.key, lease.path) == artifact
+        alone = [path.name for path in cache.options.folder.iterdir()] == [artifact.sha256]
+        say(f"{number} {'whole' if whole and alone else 'broken'}")
+        lease.close()
+        lease.path.unlink()
+        if code != -signal.SIGKILL:
+            say("done")
+            return
+
+
+def die_at(number: int) -> None:
+    """Kill this process just before its file operation of that number."""
+    seen = 0
+
+    def count(event: str, arguments: tuple[object, ...]) -> None:  # noqa: ARG001
+        nonlocal seen
+        if event.startswith(("os.", "fcntl.")) or event == "open":
+            seen += 1
+            if seen == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+
+
 def full(scratch: Path, folder: Path) -> None:
     """Serve a small version while a large one cannot be opened: first midway, then at the start."""
     inner = MemoryStorage("full")
@@ -105,7 +145,7 @@ def main() -> None:
         full(store, folder)
         return
     cache = LocalCache(CacheOptions(folder=folder, limit_bytes=LIMIT_BYTES))
-    {"halt": halt, "race": race, "hold": hold}[mode](FolderStorage(store), cache)
+    {"halt": halt, "race": race, "hold": hold, "sweep": sweep}[mode](FolderStorage(store), cache)
 
 
 if __name__ == "__main__":
