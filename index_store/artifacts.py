@@ -68,7 +68,7 @@ def store_artifact(
         UnknownOutcomeError: The reply to the write was lost; storing again is harmless.
     """
     wanted = measure(key, source)
-    for name in _names(key, wanted.sha256):
+    for name in _names(key, wanted.sha256):  # pragma: no branch - there is always another name
         wanted = replace(wanted, key=name)
         if name in avoid:
             continue
@@ -174,8 +174,7 @@ def _names(key: str, sha256: str) -> Iterator[str]:
     stem = path.stem if sha256 in key else f"{path.stem}-{sha256}"
     if sha256 not in key:
         yield str(path.with_name(f"{stem}{path.suffix}"))
-    for number in count(1):
-        yield str(path.with_name(f"{stem}-{number}{path.suffix}"))
+    yield from (str(path.with_name(f"{stem}-{number}{path.suffix}")) for number in count(1))
 
 
 class _Reader(io.RawIOBase):

@@ -95,7 +95,7 @@ class _Draft:
                 self._pin(pin)
             case KeyChange(kind=RecordKind.RETIRE) as retirement:
                 self._retire(record.seq, retirement)
-            case KeyChange() as purge:
+            case purge:
                 self._purge(record.seq, purge)
         self.seq, self.at_ms = record.seq, record.at_ms
 

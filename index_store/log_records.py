@@ -308,19 +308,17 @@ def _record_body(record: LogRecord) -> dict[str, object]:
 
 
 def _change_fields(change: Change) -> dict[str, object]:
-    match change:
-        case LogChange():
-            return {
-                "version": change.version,
-                "channel": change.channel,
-                "expected": change.expected,
-                "manifest": None if change.manifest is None else artifact_object(change.manifest),
-                "parent": change.parent,
-            }
-        case PinChange():
-            return {"name": change.name, "version": change.version}
-        case KeyChange():
-            return {"keys": list(change.keys), "versions": list(change.versions)}
+    if isinstance(change, PinChange):
+        return {"name": change.name, "version": change.version}
+    if isinstance(change, KeyChange):
+        return {"keys": list(change.keys), "versions": list(change.versions)}
+    return {
+        "version": change.version,
+        "channel": change.channel,
+        "expected": change.expected,
+        "manifest": None if change.manifest is None else artifact_object(change.manifest),
+        "parent": change.parent,
+    }
 
 
 def _parse_change(fields: Fields, kind: RecordKind) -> Change:

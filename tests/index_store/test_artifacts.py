@@ -110,3 +110,21 @@ def test_local_files_are_checked_by_size_or_hash(tmp_path: Path):
     path.unlink()
     with pytest.raises(CorruptArtifactError, match="a/b: expected 7 bytes, found No such file"):
         check_file(path, artifact, verify=False)
+
+
+def test_a_retired_key_is_never_used_again():
+    storage = MemoryStorage("avoid")
+    data = b"bytes"
+    named, hashed = "docs/shards/a/index.faiss", f"docs/catalog/{sha256_hex(data)}.parquet"
+    assert store_artifact(storage, named, data).key == named
+    assert store_artifact(storage, hashed, data).key == hashed
+    beside = f"docs/shards/a/index-{sha256_hex(data)}"
+    assert store_artifact(storage, named, data, avoid={named}).key == f"{beside}.faiss"
+    avoid = {named, f"{beside}.faiss", hashed}
+    assert store_artifact(storage, named, data, avoid=avoid).key == f"{beside}-1.faiss"
+    numbered = store_artifact(storage, hashed, data, avoid=avoid)
+    assert numbered.key == f"docs/catalog/{sha256_hex(data)}-1.parquet"
+    assert store_artifact(storage, hashed, data, avoid=avoid) == numbered
+    assert store_artifact(storage, hashed, data, avoid={*avoid, numbered.key}).key.endswith(
+        "-2.parquet"
+    )

@@ -17,6 +17,7 @@ from index_store.log import CommitLog
 from index_store.log_records import LogChange, RecordKind
 from index_store.manifest import Manifest
 from index_store.publisher import publish
+from index_store.records import DocumentRecord, Reason, Rejection
 from index_store.relocations import Relocation, encode_relocations
 from index_store.storage.base import Storage
 from index_store.storage.folder import FolderStorage
@@ -144,6 +145,15 @@ def test_damage_of_the_same_size_is_found_where_it_is_used(storage: Storage):
         assert part in told
 
 
+def test_a_shard_that_is_damaged_is_not_looked_at_again(storage: Storage):
+    (index,) = [entry for entry in storage.list("docs/shards/") if "index" in entry.key]
+    storage.put(index.key, b"x" * index.size_bytes)
+    told = messages(verify(storage))
+    assert len(told) == 1
+    assert "shard" in told[0]
+    assert len(messages(verify(storage, deep=True))) == 1
+
+
 def test_a_damaged_log_is_a_problem(storage: Storage):
     storage.delete(log_key(COLLECTION, 1))
     found = verify(storage)
@@ -171,6 +181,29 @@ def wrong_count(storage: Storage, manifest: Manifest) -> Manifest:
         deletions=store_artifact(storage, deletions_key(COLLECTION, sha256_hex(data)), data),
     )
     return replace(changed, shards=(entry,))
+
+
+def moved_and_rejected(storage: Storage, manifest: Manifest) -> Manifest:
+    """A document was moved and another one is rejected: nothing is wrong."""
+    records = {record.uri: record for record in load_catalog(storage, manifest).records()}
+    shard = manifest.shards[0].id
+    data = encode_relocations([Relocation(shard=shard, row_start=2, row_end=3, uri="moved.txt")])
+    key = relocations_key(COLLECTION, sha256_hex(data))
+    refused = DocumentRecord(
+        uri="refused.pdf",
+        size_bytes=1,
+        mtime_ns=1,
+        content_hash="",
+        work_key="",
+        rejection=Rejection(reason=Reason.EMPTY, detail="no bytes"),
+    )
+    changed = [replace(records["b.txt"], uri="moved.txt"), refused]
+    return replace(
+        manifest,
+        relocations=store_artifact(storage, key, data),
+        catalog=store_changes(storage, COLLECTION, manifest.catalog, changed, ["b.txt"]),
+        counts=replace(manifest.counts, rejected=1),
+    )
 
 
 def far_relocation(storage: Storage, manifest: Manifest) -> Manifest:
@@ -234,6 +267,7 @@ def foreign_vectors(storage: Storage, manifest: Manifest) -> Manifest:
             ["rows of c.txt are dead in shard", "have 4 chunks, 3 rows", "3 documents, the manif"],
         ),
         (wrong_count, ["roaring: dead rows expected 1, found 2"]),
+        (moved_and_rejected, []),
         (far_relocation, ["rows of moved.txt are in no shard"]),
         (no_relocations, ["expected relocations, found"]),
         (swapped_names, ["rows 2 to 3 are not those of c.txt", "rows 3 to 4 are not those of b.t"]),
