@@ -243,12 +243,12 @@ def test_a_lost_reply_that_hides_the_record_of_another_is_a_conflict():
         CommitLog(storage, COLLECTION).append(LogState(), publication(1, LogState()))
 
 
+@pytest.mark.parametrize("each", [12, pytest.param(125, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("backend", ["folder", "memory"])
-def test_eight_threads_append_without_loss_or_doubling(tmp_path: Path, backend: str):
+def test_eight_threads_append_without_loss_or_doubling(tmp_path: Path, backend: str, each: int):
     storage: Storage = (
         FolderStorage(tmp_path / "store") if backend == "folder" else MemoryStorage("threads")
     )
-    each = 12
 
     def append_all(first: int) -> None:
         log = CommitLog(storage, COLLECTION)
