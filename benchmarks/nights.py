@@ -178,7 +178,7 @@ class LiveShard:
             return
         reader = self.reader(measured=False)
         questions = draw_questions(reader, len(self.ids), count=options.questions, seed=1)
-        found = choose_ef_search(reader, reader, questions, self.live(), options)
+        found = choose_ef_search(reader, reader, questions, options)
         built = found.recall if not self.dead else None
         self.search = ShardSearch(
             mode=SearchMode.HNSW if found.recall >= options.least else SearchMode.EXACT,

@@ -151,9 +151,7 @@ def print_recall(vectors: Vectors, questions: Vectors) -> None:
             reader = ShardReader.open(made.path, made.entry)
             source = Rows(vectors)
             asked = draw_questions(source, len(vectors), count=RecallOptions().questions, seed=0)
-            chosen = choose_ef_search(
-                reader, source, asked, np.ones(len(vectors), np.bool_), RecallOptions()
-            )
+            chosen = choose_ef_search(reader, source, asked, RecallOptions())
             exact = milliseconds(reader, questions, exact=True)
             graph = milliseconds(reader, questions, exact=False)
             found = [

@@ -138,12 +138,16 @@ class ShardBuilder:
 
 
 class ShardReader:
-    """A shard opened for reading, with the rows that are dead in one version; safe for threads."""
+    """A shard opened for reading, with the rows that are dead in one version; safe for threads.
+
+    Attributes:
+        live: bool, shape (rows,): rows that may be returned.
+    """
 
     def __init__(self, index: Any, live: RowMask, entry: ShardEntry, threads: int) -> None:  # noqa: ANN401
         self._index = index
         self._flat = _flat_storage(index)
-        self._live = live
+        self.live = live
         self._entry = entry
         self._threads = threads
         self._live_rows = int(live.sum())
@@ -179,7 +183,7 @@ class ShardReader:
     @property
     def rows(self) -> int:
         """Number of rows, dead ones included."""
-        return len(self._live)
+        return len(self.live)
 
     @property
     def ef_search(self) -> int:
@@ -254,7 +258,7 @@ class ShardReader:
         """Return which rows may be returned, or None for all of them."""
         if only is None and self._live_rows == self.rows:
             return None
-        return self._live if only is None else self._live & only
+        return self.live if only is None else self.live & only
 
 
 def _selector(wanted: RowMask | None) -> Any:  # noqa: ANN401

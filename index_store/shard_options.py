@@ -86,7 +86,7 @@ class RecallOptions:
     least: float = 0.95
     hits: int = 10
     questions: int = 200
-    max_ef_search: int = 512
+    max_ef_search: int = 1024
 
     def __post_init__(self) -> None:
         """Check the bounds.

@@ -6,11 +6,10 @@ the same dead rows is taken over; a graph below the gate is not used, the shard 
 
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 from index_store.artifacts import read_artifact
 from index_store.chunk_table import ChunkTable
-from index_store.deletions import decode_deletions, live_mask
+from index_store.deletions import decode_deletions
 from index_store.embedder import Vectors
 from index_store.embeddings import EmbeddingStore
 from index_store.local_files import LocalFiles
@@ -46,6 +45,7 @@ def measure_search(
     exact_rows: int,
     options: RecallOptions,
     threads: int = 1,
+    questions: Vectors | None = None,
 ) -> Manifest:
     """Return the manifest with what was measured for each of its shards.
 
@@ -56,6 +56,8 @@ def measure_search(
         exact_rows: Live rows up to which every search is exact.
         options: What is asked for.
         threads: Threads that may measure.
+        questions: float32, shape (n, dimension), rows L2-normalised: embeddings of real questions;
+            None draws some from each shard.
 
     Raises:
         CorruptArtifactError: A file is missing or damaged.
@@ -71,42 +73,52 @@ def measure_search(
     with closing(LocalFiles(storage, None)) as files:
         for entry in manifest.shards:
             known = before.get(entry.id)
-            if known is None or known.dead != entry.dead:
-                known = _measure(storage, entry, known, files, store, options, threads)
+            if known is None or known.dead != entry.dead or questions is not None:
+                reader = _open(storage, entry, files, threads)
+                source = _source(entry, reader, files, store)
+                asked = _drawn(entry, source, options) if questions is None else questions
+                known = _measure(entry, known, reader, source, asked, options)
             measured.append(replace(entry, search=known))
     return replace(manifest, shards=tuple(measured))
 
 
-def _measure(
-    storage: Storage,
-    entry: ShardEntry,
-    before: ShardSearch | None,
-    files: LocalFiles,
-    store: EmbeddingStore,
-    options: RecallOptions,
-    threads: int,
-) -> ShardSearch:
+def _open(storage: Storage, entry: ShardEntry, files: LocalFiles, threads: int) -> ShardReader:
+    """Open a shard as if nobody had measured it."""
     dead = None
     if entry.deletions is not None:
         data = read_artifact(storage, entry.deletions)
         dead = decode_deletions(data, entry.rows, entry.deletions.key)
-    path: Path = files.path(entry.index)
-    plain = replace(entry, search=None)
-    reader = ShardReader.open(path, plain, dead=dead, verify=False, threads=threads)
-    source: VectorSource = reader
-    if entry.storage == "sq8":
-        table = ChunkTable.open(files.path(entry.chunks), rows=entry.rows)
-        source = StoredVectors(table, store)
-    questions = draw_questions(
-        source, entry.rows, count=options.questions, seed=int(entry.id[:8], 16)
-    )
-    found = choose_ef_search(reader, source, questions, live_mask(dead, entry.rows), options)
-    passed = found.recall >= options.least
-    built = before.built_recall if before is not None else None
+    plain, path = replace(entry, search=None), files.path(entry.index)
+    return ShardReader.open(path, plain, dead=dead, verify=False, threads=threads)
+
+
+def _source(
+    entry: ShardEntry, reader: ShardReader, files: LocalFiles, store: EmbeddingStore
+) -> VectorSource:
+    if entry.storage != "sq8":
+        return reader
+    return StoredVectors(ChunkTable.open(files.path(entry.chunks), rows=entry.rows), store)
+
+
+def _drawn(entry: ShardEntry, source: VectorSource, options: RecallOptions) -> Vectors:
+    seed = int(entry.id[:8], 16)
+    return draw_questions(source, entry.rows, count=options.questions, seed=seed)
+
+
+def _measure(
+    entry: ShardEntry,
+    before: ShardSearch | None,
+    reader: ShardReader,
+    source: VectorSource,
+    questions: Vectors,
+    options: RecallOptions,
+) -> ShardSearch:
+    found = choose_ef_search(reader, source, questions, options)
+    built = None if before is None else before.built_recall
     return ShardSearch(
-        mode=SearchMode.HNSW if passed else SearchMode.EXACT,
+        mode=SearchMode.HNSW if found.recall >= options.least else SearchMode.EXACT,
         ef_search=found.ef_search,
         recall=found.recall,
-        built_recall=found.recall if entry.dead == 0 else built,
+        built_recall=built if entry.dead else found.recall,
         dead=entry.dead,
     )

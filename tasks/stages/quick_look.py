@@ -107,17 +107,19 @@ def _applied_keys(lines: pa.Table) -> tuple[npt.NDArray[np.int64], dict[str, int
 def _expected_keys(
     files: Sequence[ListedFile], keys_of: Callable[[str], WorkKeys], codes: dict[str, int]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    by_ending: dict[str, tuple[int, int]] = {}
-    pairs = np.empty((len(files), 2), np.int64)
-    for number, file in enumerate(files):
-        ending = _ending(file.uri)
-        if ending not in by_ending:
-            keys = keys_of(PurePosixPath(file.uri).suffix.lower())
-            by_ending[ending] = (
-                codes.get(keys.indexing, NO_KEY),
-                codes.get(keys.attempt, NO_KEY),
-            )
-        pairs[number] = by_ending[ending]
+    kinds: dict[str, int] = {}  # of endings; there are few, and very many files
+    expected: list[tuple[int, int]] = []
+
+    def kind_of(uri: str) -> int:
+        ending = _ending(uri)
+        if ending not in kinds:
+            keys = keys_of(PurePosixPath(uri).suffix.lower())
+            kinds[ending] = len(expected)
+            expected.append((codes.get(keys.indexing, NO_KEY), codes.get(keys.attempt, NO_KEY)))
+        return kinds[ending]
+
+    found = np.fromiter((kind_of(file.uri) for file in files), np.int64, len(files))
+    pairs = np.array(expected, np.int64).reshape(-1, 2)[found]
     return pairs[:, 0], pairs[:, 1]
 
 

@@ -8,7 +8,6 @@ import pytest
 from pyroaring import BitMap
 
 from index_store.artifacts import measure
-from index_store.deletions import live_mask
 from index_store.embedder import Vectors
 from index_store.errors import UsageError
 from index_store.manifest import HnswSettings, ShardEntry
@@ -63,7 +62,7 @@ def measured(
 ) -> MeasuredRecall:
     reader = ShardReader.open(*entry, dead=dead)
     questions = draw_questions(reader, ROWS, count=options.questions, seed=1)
-    return choose_ef_search(reader, reader, questions, live_mask(dead, ROWS), options)
+    return choose_ef_search(reader, reader, questions, options)
 
 
 def test_questions_repeat_and_have_norm_one():
