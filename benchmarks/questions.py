@@ -83,7 +83,7 @@ def ask_questions(
         wanted = relevant.get(query["_id"])
         if wanted is None:
             continue
-        vector = embedder.embed([query["text"]])[0]
+        vector = embedder.embed_question(query["text"])
         began = time.perf_counter()
         hits = snapshot.search(vector, 50, question=query["text"])
         spent += time.perf_counter() - began
@@ -105,7 +105,7 @@ def ask_sentences(snapshot: Snapshot, embedder: Embedder) -> tuple[float, float,
         for sentence in chance.sample(sentences, min(SENTENCES, len(sentences))):
             if sum(sentence in other for other in texts.values()) > 1:
                 continue
-            vector = embedder.embed([sentence])[0]
+            vector = embedder.embed_question(sentence)
             asked += 1
             quoted += snapshot.search(vector, 1, question=sentence)[0].uri == uri
             plain += snapshot.search(vector, 1)[0].uri == uri

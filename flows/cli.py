@@ -65,7 +65,7 @@ def main() -> None:
 @json_option
 def plan(as_json: bool, quiet: bool, **flags: object) -> None:
     """Show what a run would do and cost; changes nothing."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.looking import plan_only  # noqa: PLC0415 - loads the store
 
@@ -79,7 +79,7 @@ def plan(as_json: bool, quiet: bool, **flags: object) -> None:
 @click.option("--promote/--no-promote", default=None, help="Move production when checks pass.")
 def run(as_json: bool, quiet: bool, **flags: object) -> None:
     """Index what changed, check it, publish it, promote it."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.running import run_flow  # noqa: PLC0415 - loads Prefect
 
@@ -103,7 +103,7 @@ def search(
     **flags: object,
 ) -> None:
     """Ask the published index a question."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.looking import search_once  # noqa: PLC0415 - loads FAISS
 
@@ -117,7 +117,7 @@ def search(
 @json_option
 def status(as_json: bool, quiet: bool, **flags: object) -> None:
     """Show collections, channels, versions, counts, sizes and age."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.looking import show_status  # noqa: PLC0415 - loads the store
 
@@ -129,7 +129,7 @@ def status(as_json: bool, quiet: bool, **flags: object) -> None:
 @json_option
 def rejected(as_json: bool, quiet: bool, **flags: object) -> None:
     """List the documents that are rejected, with their reasons."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.looking import show_rejected  # noqa: PLC0415 - loads the store
 

@@ -8,7 +8,11 @@ from flows.cli_options import common, json_option, read_settings
 from flows.console import errors_become_exit_codes
 
 
-@click.group()
+@click.group(
+    epilog="""\b
+Examples:
+  nightpress store check --store ./store"""
+)
 def store() -> None:
     """Look after the store itself."""
 
@@ -23,7 +27,7 @@ Examples:
 @json_option
 def check(as_json: bool, quiet: bool, **flags: object) -> None:
     """Try a store, in under 30 seconds; exit code 5 when it does not keep what publishing needs."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.store_commands import check as check_store  # noqa: PLC0415 - loads the store
 
@@ -45,7 +49,7 @@ def compact(
     dry_run: bool, rebuild_graph: bool, as_json: bool, quiet: bool, **flags: object
 ) -> None:
     """Merge small shards and drop dead rows, from stored vectors; nothing is embedded."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.compacting import run_compact  # noqa: PLC0415 - loads FAISS
 
@@ -73,7 +77,7 @@ def export_archive(
     **flags: object,
 ) -> None:
     """Write a version into one portable archive, verified."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.store_tools import export_version  # noqa: PLC0415 - loads the store
 
@@ -93,7 +97,7 @@ Examples:
 @json_option
 def import_version(file: Path, promote: bool, as_json: bool, quiet: bool, **flags: object) -> None:
     """Publish the version of an archive; without --collection under its own collection's name."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         named = flags.get("collection")
         settings = read_settings(flags, quiet=quiet)
         from flows.store_tools import import_archive  # noqa: PLC0415 - loads the store
@@ -116,7 +120,7 @@ def repair(
     version: str | None, accept_loss: bool, as_json: bool, quiet: bool, **flags: object
 ) -> None:
     """Rebuild what is damaged from what is left; nothing is embedded."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.store_tools import repair as repair_store  # noqa: PLC0415 - loads the store
 
@@ -136,7 +140,7 @@ Examples:
 @json_option
 def erase(uris: tuple[str, ...], purge: bool, as_json: bool, quiet: bool, **flags: object) -> None:
     """Publish at once without documents; with --purge their bytes leave the store."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.store_tools import erase as erase_documents  # noqa: PLC0415 - loads the store
 

@@ -19,7 +19,7 @@ Examples:
 @json_option
 def versions(as_json: bool, quiet: bool, **flags: object) -> None:
     """List the versions that can be opened, the newest first."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.version_commands import show_versions  # noqa: PLC0415 - loads the store
 
@@ -37,7 +37,7 @@ Examples:
 @json_option
 def diff(first: str, second: str, as_json: bool, quiet: bool, **flags: object) -> None:
     """Show what differs between two versions: documents, chunks, embedder, settings."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.version_commands import diff_versions  # noqa: PLC0415 - loads the store
 
@@ -56,7 +56,7 @@ Examples:
 @json_option
 def promote(version: str, reason: str, as_json: bool, quiet: bool, **flags: object) -> None:
     """Move production to a version; one whose checks failed needs --reason."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.version_commands import promote_version  # noqa: PLC0415 - loads the store
 
@@ -73,7 +73,7 @@ Examples:
 @json_option
 def rollback(reason: str, as_json: bool, quiet: bool, **flags: object) -> None:
     """Move production back to the version before; one log record, no data moved."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.version_commands import rollback as roll_back  # noqa: PLC0415 - loads the store
 
@@ -91,7 +91,7 @@ Examples:
 @json_option
 def pin(version: str, name: str, as_json: bool, quiet: bool, **flags: object) -> None:
     """Keep a version under a name, whatever expiry would do."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.version_commands import pin_version  # noqa: PLC0415 - loads the store
 
@@ -108,7 +108,7 @@ Examples:
 @json_option
 def unpin(name: str, as_json: bool, quiet: bool, **flags: object) -> None:
     """Let go of the version that is kept under a name."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.version_commands import unpin_version  # noqa: PLC0415 - loads the store
 
@@ -127,7 +127,7 @@ Examples:
 @json_option
 def verify(version: str | None, deep: bool, as_json: bool, quiet: bool, **flags: object) -> None:
     """Look at every file of one version, or of all; exit code 5 when something is wrong."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.version_commands import verify as verify_versions  # noqa: PLC0415 - loads FAISS
 
@@ -142,15 +142,27 @@ Examples:
   nightpress expire --store ./store --yes --keep-last 30 --grace-hours 72"""
 )
 @click.option("--yes", is_flag=True, help="Do it; without this nothing is changed.")
-@click.option("--keep-last", type=click.IntRange(1), default=10, show_default=True)
-@click.option("--grace-hours", type=click.FloatRange(0), default=24.0, show_default=True)
+@click.option(
+    "--keep-last",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Newest versions that are kept in any case.",
+)
+@click.option(
+    "--grace-hours",
+    type=click.FloatRange(0),
+    default=24.0,
+    show_default=True,
+    help="Nothing younger is retired, nothing retired more recently is deleted.",
+)
 @common
 @json_option
 def expire(
     yes: bool, keep_last: int, grace_hours: float, as_json: bool, quiet: bool, **flags: object
 ) -> None:
     """Forget old versions, and delete what was forgotten a grace period ago."""
-    with errors_become_exit_codes():
+    with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.version_commands import expire as expire_versions  # noqa: PLC0415 - loads store
 

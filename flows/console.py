@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import IntEnum
 
 import click
@@ -24,6 +25,9 @@ from index_store.errors import (
     UnknownOutcomeError,
     UsageError,
 )
+
+# Whether the one JSON object of this command is out already, when an error follows it.
+_has_answered: ContextVar[bool] = ContextVar("has_answered", default=False)
 
 PROGRESS = "nightpress.progress"  # logger of the lines that show a run at work
 
@@ -50,6 +54,13 @@ _CODES: tuple[tuple[type[IndexStoreError], ExitCode], ...] = (
 )
 
 
+_REMEDIES: dict[type[IndexStoreError], str] = {
+    ConflictError: "; run the same command again",
+    UnknownOutcomeError: "; run the same command again to find out, nothing was deleted",
+    CorruptArtifactError: "; nightpress verify lists all damage, nightpress repair mends it",
+}
+
+
 def exit_code(error: IndexStoreError) -> ExitCode:
     """Return the exit code of an error of ours."""
     for kind, code in _CODES:
@@ -59,13 +70,21 @@ def exit_code(error: IndexStoreError) -> ExitCode:
 
 
 @contextmanager
-def errors_become_exit_codes() -> Iterator[None]:
-    """Turn errors of ours into one line on standard error and an exit code."""
+def errors_become_exit_codes(*, as_json: bool = False) -> Iterator[None]:
+    """Turn errors of ours into one line on standard error and an exit code.
+
+    Args:
+        as_json: Whether to print one JSON object with the error on standard output, too.
+    """
+    _has_answered.set(False)
     try:
         yield
     except IndexStoreError as error:
-        click.echo(f"nightpress: {error}", err=True)
-        sys.exit(exit_code(error))
+        message, code = f"{error}{_REMEDIES.get(type(error), '')}", exit_code(error)
+        click.echo(f"nightpress: {message}", err=True)
+        if as_json and not _has_answered.get():
+            print_json({"error": {"message": message, "exit_code": code.value}})
+        sys.exit(code)
     except KeyboardInterrupt:
         click.echo("nightpress: interrupted; the same command goes on from here", err=True)
         sys.exit(ExitCode.FAILED)
@@ -100,6 +119,7 @@ def set_up_logging(level: str, *, quiet: bool) -> None:
 
 def print_json(value: Mapping[str, object]) -> None:
     """Print one JSON object on standard output."""
+    _has_answered.set(True)
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 

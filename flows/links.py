@@ -27,10 +27,18 @@ def link_options(settings: Settings) -> LinkOptions:
         return LinkOptions(base_url=base)
     sources = parse_sources(settings.source)
     served = Path(settings.docs_root_dir).resolve()
-    root = sources[0].root.resolve()
-    if len(sources) > 1:
-        root = root.parent  # the label is the first part of the uri and the name of the folder
-    if not root.is_relative_to(served):
+    prefixes = {
+        source.label: _prefix(source.root.resolve(), served)
+        for source in sources
+        if source.root.resolve().is_relative_to(served)
+    }
+    if not prefixes:
         return LinkOptions()
-    prefix = root.relative_to(served).as_posix()
-    return LinkOptions(base_url=base, prefix="" if prefix == "." else prefix)
+    if len(sources) == 1:
+        return LinkOptions(base_url=base, prefix=prefixes[sources[0].label])
+    return LinkOptions(base_url=base, prefixes=prefixes)
+
+
+def _prefix(root: Path, served: Path) -> str:
+    path = root.relative_to(served).as_posix()
+    return "" if path == "." else path

@@ -19,6 +19,7 @@ from index_store.collections import (
     load_manifest,
 )
 from index_store.embedders.registry import open_embedder, spec_string
+from index_store.errors import UsageError
 from index_store.log import CommitLog
 from index_store.log_records import CANDIDATE, PRODUCTION, resolve_version
 from index_store.records import Hit
@@ -27,7 +28,7 @@ from index_store.storage.opening import open_storage
 from index_store.storage.verdicts import read_fitness
 from retriever.answers import hit_json
 from retriever.links import LinkOptions, link
-from tasks.stages.concluding import rejected_documents
+from tasks.stages.concluding import documents_without_chunks, rejected_documents
 from tasks.stages.diffing import Action
 from tasks.stages.estimating import Estimate, estimate
 from tasks.stages.planning import Planned, choose_base, list_sources, make_plan
@@ -67,6 +68,8 @@ def search_once(
     as_json: bool,
 ) -> None:
     """Open a version, ask it one question and print the hits."""
+    if not question.strip():
+        raise UsageError("the question is empty")
     options = SnapshotOptions(exact_rows=settings.exact_rows, threads=available_cores())
     storage = open_storage(settings.store)
     with Snapshot.open(
@@ -74,7 +77,7 @@ def search_once(
     ) as snapshot:
         embedder = open_embedder(spec_string(snapshot.manifest.embedder), threads=1)
         try:
-            vector = embedder.embed([question])[0]
+            vector = embedder.embed_question(question)
         finally:
             embedder.close()
         hits = snapshot.search(vector, count, question=question)
@@ -117,7 +120,8 @@ def show_rejected(settings: Settings, *, as_json: bool) -> None:
     state = CommitLog(storage, settings.collection).read()
     channel = PRODUCTION if PRODUCTION in state.channels else CANDIDATE
     published = resolve_version(state, channel=channel)
-    rejected = rejected_documents(load_catalog(storage, load_manifest(storage, published)))
+    catalog = load_catalog(storage, load_manifest(storage, published))
+    rejected, silent = rejected_documents(catalog), documents_without_chunks(catalog)
     if as_json:
         rows = [
             {
@@ -128,8 +132,12 @@ def show_rejected(settings: Settings, *, as_json: bool) -> None:
             }
             for entry in rejected
         ]
-        print_json({"version": published.version, "rejections": rows})
+        print_json(
+            {"version": published.version, "rejections": rows, "without_chunks": list(silent)}
+        )
         return
+    if silent:
+        click.echo(f"{len(silent)} documents are too short for a chunk, --json lists them")
     if not rejected:
         click.echo("no document is rejected")
         return

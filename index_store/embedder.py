@@ -101,6 +101,20 @@ class Embedder(Protocol):
         """
         ...
 
+    def embed_question(self, question: str) -> Vectors:
+        """Embed a question; some models embed questions otherwise than texts.
+
+        Args:
+            question: Not blank.
+
+        Returns:
+            float32, shape (spec.dimension,), L2-normalised.
+
+        Raises:
+            TransientError, UsageError: As `embed`.
+        """
+        ...
+
     def close(self) -> None:
         """Release connections, sessions and threads; calling it twice is harmless."""
         ...

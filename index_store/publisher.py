@@ -84,10 +84,15 @@ def publish(
     if version in current.versions:
         return Published(version=version, state=current)
     ensure_format(storage, manifest.collection)
-    _check_present(storage, manifest.collection, manifest.artifacts)
-    stored = store_artifact(
-        storage, manifest_key(manifest.collection, version), data, avoid=current.forbidden_keys
-    )
+    keys = frozenset(artifact.key for artifact in manifest.artifacts)
+    try:
+        check_present(storage, manifest.collection, manifest.artifacts)
+        stored = store_artifact(
+            storage, manifest_key(manifest.collection, version), data, avoid=current.forbidden_keys
+        )
+    except CorruptArtifactError:
+        _check_not_retired(keys, log.read())  # then it is nothing worse than a lost race
+        raise
     change = LogChange(
         kind=RecordKind.PUBLISH,
         version=version,
@@ -98,8 +103,7 @@ def publish(
         manifest=stored,
         parent=manifest.parent if not foreign or _is_known(current, manifest.parent) else None,
     )
-    keys = frozenset(artifact.key for artifact in (stored, *manifest.artifacts))
-    after = _append(log, current, change, keys=keys)
+    after = _append(log, current, change, keys=keys | {stored.key})
     _logger.info("published %s version %s as record %d", log.collection, version, after.seq)
     return Published(version=version, state=after)
 
@@ -271,8 +275,13 @@ def _check_not_retired(keys: frozenset[str], state: LogState) -> None:
         )
 
 
-def _check_present(storage: Storage, collection: str, artifacts: Iterable[Artifact]) -> None:
-    """Check that files exist with the right size; hashes were read back when they were written."""
+def check_present(storage: Storage, collection: str, artifacts: Iterable[Artifact]) -> None:
+    """Check by a listing that files exist with the right size; their bytes are not read.
+
+    Raises:
+        CorruptArtifactError: A file is missing or has another size.
+        TransientError: The store could not be listed.
+    """
     wanted = {artifact.key: artifact.size_bytes for artifact in artifacts}
     for folder in sorted({key.split("/")[1] for key in wanted}):
         for entry in storage.list(f"{collection}/{folder}/"):
@@ -280,5 +289,5 @@ def _check_present(storage: Storage, collection: str, artifacts: Iterable[Artifa
                 del wanted[entry.key]
     if wanted:
         raise CorruptArtifactError(
-            f"cannot publish {collection}: missing or of another size: {', '.join(sorted(wanted))}"
+            f"files of {collection} are missing or of another size: {', '.join(sorted(wanted))}"
         )

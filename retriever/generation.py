@@ -57,7 +57,7 @@ class Generation:
 
     def search(self, query: Query) -> list[Hit]:
         """Embed the question and search; safe from several threads."""
-        (vector,) = self._embedder.embed([query.text])
+        vector = self._embedder.embed_question(query.text)
         return self.snapshot.search(
             vector, query.k, question=query.text, path_filter=query.path_prefix
         )

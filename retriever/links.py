@@ -3,7 +3,8 @@
 Invariants: a link never leads out of the served folder; every part of the path is percent-encoded.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 
@@ -13,11 +14,14 @@ class LinkOptions:
 
     Attributes:
         base_url: Address of the served folder; empty makes no links.
-        prefix: Path from the served folder to the source, without slashes around it.
+        prefix: Path from the served folder to the only source, without slashes around it.
+        prefixes: The same for each of several sources, by the first part of their uris; a source
+            that is not in it is not served.
     """
 
     base_url: str = ""
     prefix: str = ""
+    prefixes: Mapping[str, str] = field(default_factory=dict)
 
 
 def link(options: LinkOptions, uri: str, page: int | None = None) -> str | None:
@@ -33,6 +37,12 @@ def link(options: LinkOptions, uri: str, page: int | None = None) -> str | None:
     """
     if not options.base_url or ".." in uri.split("/"):
         return None
-    path = "/".join(part for part in (options.prefix, uri) if part)
+    prefix, name = options.prefix, uri
+    if options.prefixes:
+        label, _, name = uri.partition("/")
+        if label not in options.prefixes:
+            return None
+        prefix = options.prefixes[label]
+    path = "/".join(part for part in (prefix, name) if part)
     anchor = "" if page is None else f"#page={page}"
     return f"{options.base_url.rstrip('/')}/{quote(path)}{anchor}"

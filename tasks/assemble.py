@@ -87,6 +87,6 @@ def assemble_version(
         sha256=artifact.sha256,
         size_bytes=artifact.size_bytes,
         new_chunks=sum(entry.rows for entry in entries),
-        new_shards=tuple(entry.id for entry in entries),
+        lost=changes.lost,
         span=stopwatch.span(),
     )

@@ -4,6 +4,7 @@ import logging
 
 from prefect import task
 
+from index_store.publisher import check_present
 from tasks.policies import policy
 from tasks.references import ListingReference, PlanReference, published_reference
 from tasks.resources import Stopwatch, workshop
@@ -24,6 +25,9 @@ def plan_run(options: RunOptions, listing: ListingReference) -> PlanReference:
     storage, collection, run = shop.storage, options.collection, options.run
     base = choose_base(storage, collection)
     planned = make_plan(options, base, read_listing(storage, listing.key), shop.embedder.spec)
+    if planned.plan.is_empty and base.manifest is not None:
+        # What nothing is done to is not read either; that it is still there is seen at once.
+        check_present(storage, collection, base.manifest.artifacts)
     batches = cut_batches(planned.plan.work(), max_documents=options.batch_documents)
     write_work(storage, collection, run, batches, planned.keys, planned.known)
     key = write_plan(storage, collection, run, planned)

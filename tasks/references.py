@@ -63,8 +63,8 @@ class CandidateReference:
         sha256: Hash of the manifest.
         size_bytes: Its size.
         new_chunks: Chunks in new shards.
+        lost: Documents that had chunks in the version before and have none now.
         span: When it was assembled.
-        new_shards: Ids of the new shards.
     """
 
     key: str
@@ -72,7 +72,7 @@ class CandidateReference:
     size_bytes: int
     new_chunks: int
     span: Span
-    new_shards: tuple[str, ...] = field(default=())
+    lost: int = 0
 
 
 def published_reference(published: PublishedVersion, span: Span) -> CandidateReference:

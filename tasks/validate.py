@@ -9,10 +9,10 @@ from index_store.log_records import PublishedVersion
 from tasks.policies import policy
 from tasks.references import CandidateReference, PlanReference, ValidationReference
 from tasks.resources import Stopwatch, workshop
-from tasks.stages.planning import read_base
+from tasks.stages.planning import Base, production_shards, read_base
 from tasks.stages.run_files import read_plan
 from tasks.stages.run_options import RunOptions
-from tasks.stages.validating import validate
+from tasks.stages.validating import Losses, validate
 
 logger = logging.getLogger("nightpress.validate")
 
@@ -39,11 +39,23 @@ def validate_candidate(
     findings = validate(
         shop.storage,
         unpublished,
-        base.manifest,
-        frozenset(candidate.new_shards),
+        _losses(options, base, candidate.lost),
+        frozenset(production_shards(shop.storage, base)),
         shop.new_vectors(),
         exact_rows=options.build.exact_rows,
     )
     failed = [finding for finding in findings if not finding.passed]
     logger.info("%d checks, %d failed", len(findings), len(failed))
     return ValidationReference(findings=findings, span=stopwatch.span())
+
+
+def _losses(options: RunOptions, base: Base, lost: int) -> Losses:
+    counts = None if base.manifest is None else base.manifest.counts
+    return Losses(
+        before=0 if counts is None else counts.documents,
+        chunks_before=0 if counts is None else counts.chunks_live,
+        lost=lost,
+        allowed=options.change.allow_removal,
+        share=options.change.tripwire_share,
+        min_documents=options.change.tripwire_min_documents,
+    )

@@ -88,6 +88,11 @@ class HashingEmbedder:
             rows[row] = vector
         return rows
 
+    def embed_question(self, question: str) -> Vectors:
+        """Return float32, shape (dimension,), L2-normalised; questions are texts here."""
+        vector: Vectors = self.embed([question])[0]
+        return vector
+
     def close(self) -> None:
         """Do nothing: there is nothing to release."""
 

@@ -1,6 +1,6 @@
 """Any LlamaIndex embedding, named by its class, as an embedder.
 
-Invariants: settings that are secrets never become part of the identity; the identity holds a
+Invariants: settings that are secrets are refused, because names are stored; the identity holds a
 fingerprint of the model's answer to a fixed text, so that another model behind the same name is
 another embedder.
 """
@@ -42,7 +42,7 @@ class LlamaEmbedder:
 
     Args:
         model: The LlamaIndex object.
-        name: Its dotted class name with its settings, secrets left out.
+        name: Its dotted class name with its settings.
     """
 
     def __init__(self, model: "BaseEmbedding", name: str) -> None:
@@ -82,12 +82,26 @@ class LlamaEmbedder:
         """
         return self._vectors(texts).astype(np.float32)
 
+    def embed_question(self, question: str) -> Vectors:
+        """Return float32, shape (dimension,), L2-normalised, as the model embeds questions.
+
+        Raises:
+            TransientError: The provider is busy or out of reach.
+            UsageError: The provider refuses.
+        """
+        vectors = self._ask(lambda: [self._model.get_query_embedding(question)])
+        question_vector: Vectors = vectors[0].astype(np.float32)
+        return question_vector
+
     def close(self) -> None:
         """Do nothing: LlamaIndex embeddings own no closable resources."""
 
     def _vectors(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        return self._ask(lambda: self._model.get_text_embedding_batch(list(texts)))
+
+    def _ask(self, request: Callable[[], list[list[float]]]) -> npt.NDArray[np.float64]:
         try:
-            answer = self._model.get_text_embedding_batch(list(texts))
+            answer = request()
         except Exception as error:
             raise _translated(self._name, error) from error
         if len({len(vector) for vector in answer}) != 1:
@@ -106,6 +120,12 @@ def open_llama(argument: str) -> LlamaEmbedder:
     """
     dotted, _, settings_text = argument.partition("?")
     settings = _settings(dotted, settings_text)
+    for key in settings:
+        if _SECRET.search(key.lower()):
+            raise UsageError(
+                f"embedder {dotted}: {key!r} is a secret and names of embedders are stored; "
+                "put it into the environment variable that the class reads"
+            )
     model_class = _model_class(dotted)
     try:
         model: BaseEmbedding = model_class(**settings)
@@ -117,11 +137,10 @@ def open_llama(argument: str) -> LlamaEmbedder:
 
 
 def public_name(dotted: str, settings: Settings) -> str:
-    """Return the class with its settings in a fixed order, without those that are secrets."""
-    shown = {key: value for key, value in settings.items() if not _SECRET.search(key.lower())}
-    if not shown:
+    """Return the class with its settings in a fixed order."""
+    if not settings:
         return dotted
-    return f"{dotted}?{json.dumps(shown, sort_keys=True, separators=(',', ':'))}"
+    return f"{dotted}?{json.dumps(settings, sort_keys=True, separators=(',', ':'))}"
 
 
 def fingerprint(probes: npt.NDArray[np.float64]) -> str:

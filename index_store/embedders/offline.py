@@ -87,6 +87,11 @@ class OfflineEmbedder:
             rows[row] = vector
         return rows
 
+    def embed_question(self, question: str) -> Vectors:
+        """Return float32, shape (1024,), L2-normalised; this model embeds questions as texts."""
+        vector: Vectors = self.embed([question])[0]
+        return vector
+
     def close(self) -> None:
         """Release the threads and the weights; calling it twice is harmless."""
         with self._lock:

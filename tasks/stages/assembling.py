@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from index_store.records import DocumentRecord
+from index_store.records import DocumentRecord, Reason
 from tasks.stages.building import Placement
 from tasks.stages.checkpoints import DocumentOutcome
 from tasks.stages.diffing import Action, Plan, PlanItem
@@ -25,12 +25,14 @@ class Changes:
         removed: Documents that leave the catalog, sorted.
         dead: Row ranges [start, end) that die, by shard of the version before.
         moved: Lines whose chunks bear another name in their shard, sorted by uri.
+        lost: Number of documents that had chunks before and have none now.
     """
 
     records: tuple[DocumentRecord, ...]
     removed: tuple[str, ...]
     dead: Mapping[str, tuple[RowRange, ...]] = field(default_factory=dict)
     moved: tuple[DocumentRecord, ...] = ()
+    lost: int = 0
 
 
 def decide_changes(
@@ -48,7 +50,8 @@ def decide_changes(
         known: Catalog of the version before, by uri.
         outcomes: What became of every parsed document, by uri.
         placements: Where new chunks are.
-        keep_last_good: Whether a changed document that fails keeps the chunks it has.
+        keep_last_good: Whether a changed document that fails keeps the chunks it has; one that
+            was emptied never does.
 
     Returns:
         The changes.
@@ -58,6 +61,7 @@ def decide_changes(
     removed: list[str] = []
     losers: list[DocumentRecord] = []  # whose rows die
     moved: list[DocumentRecord] = []
+    lost: list[str] = []
     for item in plan.items:
         before = known.get(item.uri)
         match item.action:
@@ -66,6 +70,7 @@ def decide_changes(
             case Action.REMOVED:
                 removed.append(item.uri)
                 losers += [] if before is None else [before]
+                lost += [item.uri] if before is not None and before.chunks else []
             case Action.MOVED:
                 record = _renamed(item, known[item.previous_uri])
                 records.append(record)
@@ -73,15 +78,20 @@ def decide_changes(
                 moved += [record] if record.chunks else []
             case Action.ADDED | Action.CHANGED | Action.RETRY:
                 keeps = keep_last_good and not plan.rebuild
+                if item.previous_uri:  # moved, and to be done anew all the same
+                    removed.append(item.previous_uri)
+                    before = known[item.previous_uri]
                 record = _done(outcomes[item.uri], placed.get(item.uri), before, keeps=keeps)
                 records.append(record)
                 replaced = before is not None and before.chunks and not _same_rows(before, record)
                 losers += [before] if before is not None and replaced else []
+                lost += [item.uri] if before is not None and replaced and not record.chunks else []
     return Changes(
         records=tuple(sorted(records, key=lambda record: record.uri)),
         removed=tuple(sorted(set(removed) - {record.uri for record in records})),
         dead=_ranges(losers),
         moved=tuple(moved),
+        lost=len(lost),
     )
 
 
@@ -122,7 +132,8 @@ def _done(
             row_end=placement.row_end,
             shard_uri=outcome.uri,
         )
-    if before is None or not before.chunks or not keeps:
+    emptied = outcome.rejection.reason in (Reason.EMPTY, Reason.NO_TEXT)
+    if before is None or not before.chunks or not keeps or emptied:
         return record
     return replace(
         record,

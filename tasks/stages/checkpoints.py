@@ -18,7 +18,7 @@ import orjson
 
 from index_store.artifacts import Artifact, check_file, read_artifact, store_artifact
 from index_store.chunk_table import ChunkTable, ChunkTableWriter, StoredChunk, stored_chunk
-from index_store.errors import CorruptArtifactError
+from index_store.errors import CorruptArtifactError, NotFoundError
 from index_store.layout import run_key
 from index_store.records import Chunk, Reason, Rejection
 from index_store.storage.base import Storage
@@ -180,8 +180,8 @@ def find_parsed(
             continue
         try:
             batch = read_batch(storage, entry.key)
-        except CorruptArtifactError:
-            continue  # a damaged checkpoint is work not done
+        except (CorruptArtifactError, NotFoundError):
+            continue  # damaged, or of a run that has just ended: work not done
         for document in batch.documents:
             if document.identity in wanted:
                 found[document.identity] = entry.key

@@ -25,7 +25,7 @@ from tasks.stages.compaction_run import CompactionWork, CompactRunOptions
 from tasks.stages.measuring import measure_search
 from tasks.stages.reporting import Finding
 from tasks.stages.shard_making import Site
-from tasks.stages.validating import validate
+from tasks.stages.validating import Losses, validate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +120,8 @@ def check_compaction(
         *validate(
             storage,
             _unpublished(options, work, _store(storage, options, manifest)),
-            base,
-            frozenset(shard.entry.id for shard in built),
+            Losses(before=base.counts.documents, chunks_before=base.counts.chunks_live),
+            frozenset(entry.id for entry in base.shards),
             site.vectors,
             exact_rows=options.build.exact_rows,
         ),

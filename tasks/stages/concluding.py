@@ -103,6 +103,11 @@ def rejected_documents(catalog: Catalog) -> tuple[RejectedDocument, ...]:
     return tuple(_rejected(record) for record in _notable(catalog) if record.rejection is not None)
 
 
+def documents_without_chunks(catalog: Catalog) -> tuple[str, ...]:
+    """Return the documents whose whole text is shorter than the least chunk, sorted by uri."""
+    return tuple(record.uri for record in _notable(catalog) if record.rejection is None)
+
+
 def _notable(catalog: Catalog) -> list[DocumentRecord]:
     """Return the documents that are rejected or have no chunk."""
     return list(catalog.notable())

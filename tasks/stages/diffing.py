@@ -151,8 +151,7 @@ def diff(
         items.append(item)
         seen.add(file.uri)
     removed = [_removed(known[uri]) for uri in sorted(known.keys() - seen)]
-    if not options.rebuild:
-        items, removed = _match_moves(items, removed, known, keys)
+    items, removed = _match_moves(items, removed, known, keys, rebuild=options.rebuild)
     ordered = sorted([*items, *removed], key=lambda item: item.uri)
     return Plan(items=tuple(ordered), rebuild=options.rebuild, known=len(known))
 
@@ -178,6 +177,28 @@ def check_tripwire(plan: Plan, *, share: float, min_documents: int) -> None:
         raise StoppedError(
             f"{removed} of {plan.known} documents would vanish, more than {share:.0%}; {remedy}"
         )
+
+
+def check_sources(files: Sequence[ListedFile], known: Iterable[str], labels: Sequence[str]) -> None:
+    """Stop a run when one of several sources shows nothing although it did before.
+
+    Args:
+        files: Complete listing.
+        known: Names of catalogued documents, at least those that vanished.
+        labels: First parts of the uris of each source.
+
+    Raises:
+        StoppedError: A source shows no document any more.
+    """
+    listed = {file.uri.partition("/")[0] for file in files}
+    known = tuple(known)
+    for label in labels:
+        lost = sum(uri.startswith(f"{label}/") for uri in known)
+        if label and label not in listed and lost:
+            raise StoppedError(
+                f"source {label!r} shows none of its {lost} documents any more; check that it is "
+                "mounted; to go on all the same, add --allow-removal"
+            )
 
 
 def _looks_same(file: ListedFile, record: DocumentRecord | None) -> bool:
@@ -253,32 +274,40 @@ def _match_moves(
     removed: Sequence[PlanItem],
     known: Mapping[str, DocumentRecord],
     keys: Mapping[str, WorkKeys],
+    *,
+    rebuild: str,
 ) -> tuple[list[PlanItem], list[PlanItem]]:
-    """Pair added with removed documents of the same content, in order of uri."""
-    leavers: dict[tuple[str, str], list[PlanItem]] = defaultdict(list)
+    """Pair added with removed documents of the same content, in order of uri.
+
+    A pair whose chunks can stay is a move; one that has to be done anew is a change under another
+    name. Neither has vanished.
+    """
+    leavers: dict[str, list[PlanItem]] = defaultdict(list)
     for item in reversed(removed):
         if item.content_hash:
-            leavers[item.content_hash, known[item.uri].work_key].append(item)
+            leavers[item.content_hash].append(item)
     matched: list[PlanItem] = []
     gone: set[str] = set()
     for item in items:
-        candidates = _candidates(item, leavers, keys) if item.action is Action.ADDED else None
+        candidates = leavers.get(item.content_hash) if item.action is Action.ADDED else None
         if not candidates:
             matched.append(item)
             continue
         leaver = candidates.pop()
         gone.add(leaver.uri)
-        reason = f"same content as {leaver.uri}"
-        matched.append(replace(item, action=Action.MOVED, reason=reason, previous_uri=leaver.uri))
+        stays = not rebuild and _holds(known[leaver.uri], keys[item.uri])
+        matched.append(
+            replace(
+                item,
+                action=Action.MOVED if stays else Action.CHANGED,
+                reason=f"same content as {leaver.uri}"
+                + ("" if stays else f", {rebuild or 'parser or chunker differs'}"),
+                previous_uri=leaver.uri,
+            )
+        )
     return matched, [item for item in removed if item.uri not in gone]
 
 
-def _candidates(
-    item: PlanItem, leavers: dict[tuple[str, str], list[PlanItem]], keys: Mapping[str, WorkKeys]
-) -> list[PlanItem] | None:
-    key = keys[item.uri]
-    for work_key in (key.indexing, key.attempt):
-        found = leavers.get((item.content_hash, work_key))
-        if found:
-            return found
-    return None
+def _holds(record: DocumentRecord, keys: WorkKeys) -> bool:
+    """Tell whether what became of a document would become of it today."""
+    return record.work_key == (keys.indexing if record.rejection is None else keys.attempt)

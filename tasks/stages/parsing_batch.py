@@ -24,6 +24,8 @@ from tasks.stages.parsing.outcome import Outcome
 from tasks.stages.parsing.registry import parser_for
 from tasks.stages.work_items import WorkItem
 
+UNKNOWN_TIME_NS = -(1 << 62)  # 1823: no file is that old
+
 TakenOver = dict[str, tuple[DocumentOutcome, list[StoredChunk]]]
 
 
@@ -121,11 +123,13 @@ def _moved(document: DocumentOutcome, item: WorkItem, row_start: int) -> Documen
 def _document(item: WorkItem, outcome: Outcome, row_start: int) -> DocumentOutcome:
     chunks = outcome.chunks or ()
     rejection = _rejection(item, outcome)
+    content_hash = _content_hash(item, outcome, rejection)
     return DocumentOutcome(
         uri=item.uri,
         size_bytes=item.size_bytes,
-        mtime_ns=item.mtime_ns,
-        content_hash=outcome.content_hash or item.content_hash,
+        # What was read is not what was listed: the next run has to look again.
+        mtime_ns=item.mtime_ns if content_hash == item.content_hash else UNKNOWN_TIME_NS,
+        content_hash=content_hash,
         work_key=item.keys.indexing if rejection is None else item.keys.attempt,
         row_start=row_start,
         row_end=row_start + len(chunks),
@@ -134,6 +138,13 @@ def _document(item: WorkItem, outcome: Outcome, row_start: int) -> DocumentOutco
         warnings=outcome.warnings,
         seconds=outcome.seconds,
     )
+
+
+def _content_hash(item: WorkItem, outcome: Outcome, rejection: Rejection | None) -> str:
+    """Return the hash of what was read; empty when nothing was, so that it is read again."""
+    if rejection is not None and rejection.reason in (Reason.CHANGED, Reason.UNREADABLE):
+        return ""
+    return outcome.content_hash or item.content_hash
 
 
 def _rejection(item: WorkItem, outcome: Outcome) -> Rejection | None:

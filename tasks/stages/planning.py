@@ -22,7 +22,15 @@ from index_store.manifest_codec import parse_manifest
 from index_store.records import DocumentRecord
 from index_store.storage.base import Storage
 from tasks.stages.chunking.options import chunker_identity
-from tasks.stages.diffing import DiffOptions, Plan, WorkKeys, check_tripwire, diff, files_to_hash
+from tasks.stages.diffing import (
+    DiffOptions,
+    Plan,
+    WorkKeys,
+    check_sources,
+    check_tripwire,
+    diff,
+    files_to_hash,
+)
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.registry import parser_for, parser_identity
 from tasks.stages.quick_look import look_quickly
@@ -123,6 +131,20 @@ def _base(storage: Storage, state: LogState, version: str | None) -> Base:
     return Base(state=state, version=version, manifest=manifest, storage=storage)
 
 
+def production_shards(storage: Storage, base: Base) -> list[str]:
+    """Return the ids of the shards that production serves now.
+
+    Raises:
+        CorruptArtifactError: Its manifest is damaged.
+        TransientError: The store is out of reach.
+    """
+    version = base.state.channels.get(PRODUCTION)
+    if version is None:
+        return []
+    manifest = parse_manifest(read_artifact(storage, base.state.versions[version].manifest))
+    return [entry.id for entry in manifest.shards]
+
+
 def list_sources(options: RunOptions) -> Listing:
     """List every source completely.
 
@@ -173,6 +195,7 @@ def make_plan(options: RunOptions, base: Base, listing: Listing, embedder: Embed
     )
     plan = replace(judged, untouched=untouched, known=len(known) + untouched)
     if not change.allow_removal:
+        check_sources(listing.files, known, [source.label for source in options.sources])
         check_tripwire(
             plan, share=change.tripwire_share, min_documents=change.tripwire_min_documents
         )

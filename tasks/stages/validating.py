@@ -5,6 +5,7 @@ finding: a version that nobody could open is never published.
 """
 
 from contextlib import closing
+from dataclasses import dataclass
 
 from index_store.catalog_look import catalog_totals
 from index_store.chunk_table import ChunkTable
@@ -20,22 +21,43 @@ SAMPLE_ROWS = 32  # rows of each new shard that are asked for by their own vecto
 OWN_SCORE = 0.999  # cosine of a vector with itself, rounded to float16
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Losses:
+    """What a new version lacks of the one before, and how much it may.
+
+    Attributes:
+        before: Documents of the version before.
+        chunks_before: Searchable chunks of the version before.
+        lost: Documents that had chunks before and have none now.
+        allowed: Whether any loss is allowed.
+        share: Largest share of documents that may be lost, in [0, 1].
+        min_documents: Lost documents below which the share is not looked at.
+    """
+
+    before: int = 0
+    chunks_before: int = 0
+    lost: int = 0
+    allowed: bool = False
+    share: float = 0.2
+    min_documents: int = 2
+
+
 def validate(
     storage: Storage,
     candidate: PublishedVersion,
-    base: Manifest | None,
-    new_shards: frozenset[str],
+    losses: Losses,
+    proven: frozenset[str],
     vectors: EmbeddingStore,
     *,
     exact_rows: int,
 ) -> tuple[Finding, ...]:
-    """Open a version that is not published yet and try it.
+    """Open a version that is not promoted yet and try it.
 
     Args:
         storage: The store.
         candidate: Where its manifest is.
-        base: Manifest of the version before, or None.
-        new_shards: Ids of the shards that this run made.
+        losses: What it lacks of the version before.
+        proven: Ids of shards that are in production, and need no second trial.
         vectors: Stored vectors.
         exact_rows: Live rows up to which search is exact.
 
@@ -55,13 +77,14 @@ def validate(
                 message=f"{sum(1 for _ in manifest.artifacts)} files have their size and hash",
             ),
             _check_rows(storage, manifest),
-            _check_text_left(manifest, base),
+            _check_text_left(manifest, losses),
+            _check_losses(losses),
             *_told_recall(manifest),
         ]
         findings += [
             _check_self_search(storage, entry, snapshot, vectors)
             for entry in manifest.shards
-            if entry.id in new_shards
+            if entry.id not in proven
         ]
     return tuple(findings)
 
@@ -76,13 +99,23 @@ def _check_rows(storage: Storage, manifest: Manifest) -> Finding:
     return Finding(check="catalog", passed=found == told, message=message)
 
 
-def _check_text_left(manifest: Manifest, base: Manifest | None) -> Finding:
-    before = 0 if base is None else base.counts.chunks_live
+def _check_text_left(manifest: Manifest, losses: Losses) -> Finding:
     now = manifest.counts.chunks_live
     return Finding(
         check="text",
-        passed=now > 0 or before == 0,
-        message=f"{now} searchable chunks, {before} in the version before",
+        passed=now > 0 or losses.chunks_before == 0 or losses.allowed,
+        message=f"{now} searchable chunks, {losses.chunks_before} in the version before",
+    )
+
+
+def _check_losses(losses: Losses) -> Finding:
+    """Look at documents that fell silent for any reason: gone, rejected, emptied."""
+    few = losses.lost < losses.min_documents or losses.lost <= losses.share * losses.before
+    return Finding(
+        check="losses",
+        passed=few or losses.allowed,
+        message=f"{losses.lost} of {losses.before} documents have no text any more, "
+        f"{losses.share:.0%} may",
     )
 
 

@@ -39,6 +39,12 @@ class EmbedderContract:
         one, other = embedder.embed(TEXTS[:2])
         assert float(one @ other) < 0.99
 
+    def test_a_question_gets_one_normalised_vector(self, embedder: Embedder):
+        vector = embedder.embed_question("Quelle est la durée de la période d'essai ?")
+        assert vector.shape == (embedder.spec.dimension,)
+        assert vector.dtype == np.float32
+        assert abs(float(np.linalg.norm(vector)) - 1) < 1e-3
+
     def test_identity_does_not_change_with_use(self, embedder: Embedder):
         before = embedder.spec
         embedder.embed(TEXTS[:1])

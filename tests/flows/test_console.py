@@ -1,5 +1,6 @@
 """Every error has its exit code, and every flag and setting is told and heeded."""
 
+import json
 import logging
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli import main
-from flows.console import ExitCode, errors_become_exit_codes, exit_code, visible
+from flows.console import ExitCode, errors_become_exit_codes, exit_code, print_json, visible
 from flows.prefect_environment import prepare_prefect
 from index_store import errors
 from index_store.errors import IndexStoreError
@@ -39,7 +40,32 @@ def test_every_error_has_the_exit_code_that_the_help_names(
     assert exit_code(error) is EXPECTED[name]
     with pytest.raises(SystemExit, match=str(int(EXPECTED[name]))), errors_become_exit_codes():
         raise error
-    assert capsys.readouterr().err == "nightpress: it went wrong\n"
+    told = capsys.readouterr().err
+    assert told.startswith("nightpress: it went wrong")
+    assert len(told.splitlines()) == 1
+
+
+def test_an_error_that_a_person_can_mend_says_how(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit, match="4"), errors_become_exit_codes():
+        raise errors.ConflictError("another run was first")
+    assert capsys.readouterr().err.endswith("; run the same command again\n")
+
+
+def test_with_json_an_error_is_one_object_unless_the_answer_is_out(
+    capsys: pytest.CaptureFixture[str],
+):
+    with pytest.raises(SystemExit, match="3"), errors_become_exit_codes(as_json=True):
+        raise errors.StoppedError("too much would vanish")
+    told = {"message": "too much would vanish", "exit_code": 3}
+    assert json.loads(capsys.readouterr().out) == {"error": told}
+
+    def answer_and_fail():
+        print_json({"problems": 1})
+        raise errors.CorruptArtifactError("one problem")
+
+    with pytest.raises(SystemExit, match="5"), errors_become_exit_codes(as_json=True):
+        answer_and_fail()
+    assert json.loads(capsys.readouterr().out) == {"problems": 1}
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     "allow_removal": ("on", lambda run: run.change.allow_removal, True),
     "tripwire_share": ("0.5", lambda run: run.change.tripwire_share, 0.5),
     "tripwire_min_documents": ("7", lambda run: run.change.tripwire_min_documents, 7),
+    "single_writer": ("yes", lambda run: run.single_writer, True),
     "promote": ("false", lambda run: run.promote, False),
     "parse_workers": ("3", lambda run: run.parse_workers, 3),
     "parse_timeout_s": ("9.5", lambda run: run.limits.wall_s, 9.5),

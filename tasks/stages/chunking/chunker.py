@@ -193,6 +193,7 @@ def _citation(units: Sequence[Unit]) -> Citation:
     for unit in texts:
         if unit.section is not section:
             section = _shared(section, unit.section)
+    section = section or texts[0].section  # sections with nothing in common: where it begins
     return Citation(
         page=place.page,
         slide=place.slide,

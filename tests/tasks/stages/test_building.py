@@ -156,9 +156,9 @@ def test_a_shard_whose_rows_go_by_another_name_is_not_taken_over():
     storage = MemoryStorage("store")
     plan = parsed(storage)
     first = build_shard(plan, site(storage, "first"))
-    second = build_shard(plan, site(storage, "second"), relocated=frozenset({first.entry.id}))
+    second = build_shard(plan, site(storage, "second"), avoid=frozenset({first.entry.id}))
     both = frozenset({first.entry.id, second.entry.id})
-    third = build_shard(plan, site(storage, "third"), relocated=both)
+    third = build_shard(plan, site(storage, "third"), avoid=both)
     assert len({first.entry.id, second.entry.id, third.entry.id}) == 3
     assert first.entry.index.sha256 == second.entry.index.sha256 == third.entry.index.sha256
     assert {place.shard for place in second.placements} == {second.entry.id}

@@ -11,6 +11,7 @@ from tasks.stages.diffing import (
     DiffOptions,
     Plan,
     WorkKeys,
+    check_sources,
     check_tripwire,
     diff,
     files_to_hash,
@@ -116,15 +117,39 @@ def test_raised_limit_retries_the_rejected_and_leaves_the_indexed_alone():
     assert actions(made) == {"bad": Action.RETRY, "good": Action.KEPT}
 
 
-def test_rebuild_does_every_document_anew_and_moves_none():
+def test_rebuild_does_every_document_anew_and_a_renamed_one_has_not_vanished():
     made = plan(
         [file("a"), file("c")],
-        [record("a"), record("b")],
+        [record("a"), record("b"), record("d", "other")],
         {"c": "h"},
         DiffOptions(rebuild="full rebuild requested"),
     )
-    assert actions(made) == {"a": Action.CHANGED, "b": Action.REMOVED, "c": Action.ADDED}
+    assert actions(made) == {"a": Action.CHANGED, "c": Action.CHANGED, "d": Action.REMOVED}
+    (renamed,) = [item for item in made.items if item.uri == "c"]
+    assert renamed.previous_uri == "b"
+    assert renamed.reason == "same content as b, full rebuild requested"
     assert not made.is_empty
+
+
+def test_document_that_moved_while_its_parser_changed_is_done_anew_under_its_new_name():
+    newer = WorkKeys(indexing="parser-2", attempt="parser-2 120s")
+    (item,) = plan([file("new")], [record("old")], {"new": "h"}, keys=newer).items
+    assert (item.action, item.previous_uri) == (Action.CHANGED, "old")
+
+
+def test_content_that_could_not_be_read_is_looked_at_again():
+    known = [rejected("a", "", rejection=Rejection(reason=Reason.CHANGED, detail="vanished"))]
+    assert actions(plan([file("a")], known, {"a": "h"})) == {"a": Action.CHANGED}
+    assert [entry.uri for entry in files_to_hash([file("a")], {"a": known[0]})] == ["a"]
+
+
+def test_one_of_several_sources_that_shows_nothing_stops_the_run():
+    files = [file("law/a.txt")]
+    known = ["law/a.txt", "hr/b.txt", "hr/c.txt"]
+    with pytest.raises(StoppedError, match="source 'hr' shows none of its 2 documents any more"):
+        check_sources(files, known, ["law", "hr"])
+    check_sources(files, ["law/a.txt"], ["law", "hr"])
+    check_sources(files, known, [""])
 
 
 def test_plan_of_an_unchanged_source_is_empty():

@@ -6,7 +6,6 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 class LetterEmbedding(BaseEmbedding):
     model_name: str = "letters-1"
     size: int = 64
-    api_key: str = ""
 
     def _get_text_embedding(self, text: str) -> list[float]:
         counts = [1.0] + [0.0] * (self.size - 1)
@@ -26,6 +25,13 @@ class TiltedEmbedding(LetterEmbedding):
 
     def _get_text_embedding(self, text: str) -> list[float]:
         return super()._get_text_embedding(text)[::-1]
+
+
+class AskingEmbedding(LetterEmbedding):
+    """Embeds questions otherwise than texts."""
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        return self._get_text_embedding(f"question: {query}")
 
 
 class StatusError(Exception):
