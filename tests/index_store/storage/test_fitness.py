@@ -154,6 +154,7 @@ def test_honest_stores_of_this_machine_are_fit(kind: str, tmp_path: Path):
     assert report.broken == ()
     assert report.fit
     assert everything(storage) == []
+    assert list(tmp_path.glob("store/*")) == []
 
 
 @pytest.mark.parametrize("name", ["moto_server", "seaweedfs_server"])
