@@ -4,7 +4,7 @@ from pathlib import Path
 from index_store.embedders.registry import open_embedder
 from index_store.storage.memory import MemoryStorage
 from tasks.stages.parsing.limits import Limits
-from tasks.stages.planning import Planned, list_sources, make_plan, read_base
+from tasks.stages.planning import Planned, choose_base, list_sources, make_plan
 from tasks.stages.run_options import EmbedOptions, RunOptions
 from tasks.stages.scanning import ScanOptions, Source
 
@@ -23,7 +23,7 @@ def options(root: Path, limits: Limits) -> RunOptions:
 
 def plan(root: Path, limits: Limits) -> Planned:
     told = options(root, limits)
-    base = read_base(MemoryStorage("planning"), "documents")
+    base = choose_base(MemoryStorage("planning"), "documents")
     return make_plan(told, base, list_sources(told), open_embedder("hashing").spec)
 
 
