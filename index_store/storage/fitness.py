@@ -5,11 +5,13 @@ finds out. Invariants: everything the trial writes lies under one prefix that no
 is removed; a store that cannot be reached is neither fit nor unfit.
 """
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from index_store.clock import random_nonce
 from index_store.errors import (
@@ -23,6 +25,7 @@ from index_store.errors import (
 )
 from index_store.storage.base import Storage
 from index_store.storage.fitness_trials import Trial, trials
+from index_store.storage.folder import FolderStorage
 
 CHECK_FOLDER = ".nightpress-check-"  # no collection's name begins like this
 CLEANING_THREADS = 8
@@ -112,3 +115,5 @@ def _folder(storage: Storage, prefix: str) -> Iterator[str]:
         with suppress(IndexStoreError), ThreadPoolExecutor(CLEANING_THREADS) as threads:
             keys = [entry.key for entry in storage.list(prefix)]
             list(threads.map(storage.delete, keys))
+        if isinstance(storage, FolderStorage):  # its objects are gone, their folders are not
+            shutil.rmtree(Path(storage.url) / prefix, ignore_errors=True)

@@ -83,7 +83,13 @@ def trials(storage: Storage) -> list[tuple[str, Callable[[Trial], str]]]:
         ("names are kept as they are", _keeps_names),
     ]
     if isinstance(storage, Uploads):
-        chosen.append(("uploads that are given up stay invisible", _hides_uploads))
+        uploads = storage
+        chosen.append(
+            (
+                "uploads that are given up stay invisible",
+                lambda trial: _hides_uploads(trial, uploads),
+            )
+        )
     return chosen
 
 
@@ -259,10 +265,7 @@ def _keeps_names(trial: Trial) -> str:
     return ""
 
 
-def _hides_uploads(trial: Trial) -> str:
-    uploads = trial.storage
-    if not isinstance(uploads, Uploads):
-        return ""
+def _hides_uploads(trial: Trial, uploads: Uploads) -> str:
     upload = uploads.begin_upload(trial.key("object"), b"x" * BLOCK_BYTES)
     for moment in ("before", "after"):
         if trial.exists("object") or trial.listed():

@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from index_store.clock import system_clock_ms
-from index_store.errors import CorruptArtifactError, IndexStoreError, UnknownOutcomeError
+from index_store.errors import (
+    CorruptArtifactError,
+    IndexStoreError,
+    NotFoundError,
+    TransientError,
+    UnknownOutcomeError,
+)
 from index_store.storage.remote_attempts import Attempts, Kind
 from index_store.storage.remote_failures import understood
 from index_store.storage.remote_options import RemoteOptions
@@ -128,8 +134,8 @@ class PartWriter:
             with suppress(IndexStoreError):
                 self.abort(upload)
             raise
-        found = self._size_bytes()
-        if found != size_bytes:
+        found = self._found()
+        if found != f"{size_bytes} bytes":
             raise CorruptArtifactError(f"{self._key}: expected {size_bytes} bytes, found {found}")
 
     def begin(self, data: bytes) -> UnfinishedUpload:
@@ -189,9 +195,12 @@ class PartWriter:
         try:
             self._requests.call("complete_multipart_upload", parameters, size_bytes=size_bytes)
         except Exception as error:
-            # Finished by an attempt before, whose reply was lost.
-            if not (_is_gone(error) and self._size_bytes() == size_bytes):
+            if not _is_gone(error):
                 raise
+            # Finished by an attempt before, whose reply was lost; or given up by somebody.
+            found = self._found()
+            if found != f"{size_bytes} bytes":
+                raise TransientError(f"the upload is gone, and found {found}") from error
 
     def _abort(self, upload: str) -> None:
         try:
@@ -200,14 +209,18 @@ class PartWriter:
             if not _is_gone(error):
                 raise
 
-    def _size_bytes(self) -> int:
-        answer = self._attempts.run(
-            Kind.LOOK,
-            "look at",
-            self._key,
-            lambda: self._requests.call("head_object", {"Key": self._name}),
-        )
-        return int(answer["ContentLength"])
+    def _found(self) -> str:
+        """Return the size of the object that is there, in words."""
+        try:
+            answer = self._attempts.run(
+                Kind.LOOK,
+                "look at",
+                self._key,
+                lambda: self._requests.call("head_object", {"Key": self._name}),
+            )
+        except NotFoundError:
+            return "nothing"
+        return f"{int(answer['ContentLength'])} bytes"
 
 
 def _slice(source: bytes | Path, number: int, step: int) -> bytes:

@@ -1,5 +1,7 @@
 """Honest stores are found fit, and each way of lying is found out and named."""
 
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -8,6 +10,7 @@ import pytest
 
 from index_store.errors import (
     ConflictError,
+    NotFoundError,
     TransientError,
     UnfitStoreError,
 )
@@ -18,6 +21,7 @@ from index_store.storage.fitness_trials import Trial
 from index_store.storage.folder import FolderStorage
 from index_store.storage.memory import MemoryStorage
 from index_store.storage.remote import RemoteStorage
+from index_store.storage.remote_uploads import UnfinishedUpload
 from tests.support.below import Below
 from tests.support.s3_servers import S3Server
 
@@ -30,6 +34,7 @@ MIXES = "objects that are overwritten are never mixed"
 LARGE = "large objects appear whole"
 RANGES = "ranges are what was asked for"
 NAMES = "names are kept as they are"
+UPLOADS = "uploads that are given up stay invisible"
 
 
 class IgnoresConditions(Below):
@@ -76,13 +81,113 @@ class ReadsStale(Below):
 
 
 class ShowsHalf(Below):
-    """Shows an object while it is written."""
+    """Shows a large object before it is whole, until somebody looked at it."""
+
+    def __init__(self, inner: Storage, prefix: str) -> None:
+        super().__init__(inner, prefix)
+        self.looked = threading.Event()
 
     def put(self, key: str, source: bytes | Path) -> None:
-        data = source if isinstance(source, bytes) else source.read_bytes()
-        for end in range(len(data) // 9 + 1, len(data), len(data) // 9 + 1):
-            super().put(key, data[:end])
-        super().put(key, data)
+        if isinstance(source, bytes) and len(source) > 1 << 20:
+            self.looked.clear()
+            super().put(key, source[: len(source) // 2])
+            self.looked.wait(10)
+        super().put(key, source)
+
+    def list(self, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
+        found = list(super().list(prefix, after=after))
+        self.looked.set()
+        yield from found
+
+    def read(self, key: str, *, start: int = 0, end: int | None = None) -> bytes:
+        self.looked.set()
+        return super().read(key, start=start, end=end)
+
+
+class ChangesLargeObjects(Below):
+    def read(self, key: str, *, start: int = 0, end: int | None = None) -> bytes:
+        body = super().read(key, start=start, end=end)
+        return body if len(body) < 1 << 20 else body[::-1]
+
+
+class ReadsBehindItsBack(Below):
+    """Refuses to read an object that was overwritten; `error` is what it says."""
+
+    error: Exception = NotFoundError("object vanished")
+
+    def __init__(self, inner: Storage, prefix: str) -> None:
+        super().__init__(inner, prefix)
+        self.written: Counter[str] = Counter()
+
+    def put(self, key: str, source: bytes | Path) -> None:
+        super().put(key, source)
+        self.written[key] += 1
+
+    def read(self, key: str, *, start: int = 0, end: int | None = None) -> bytes:
+        if self.written[key] > 2:
+            raise self.error
+        return super().read(key, start=start, end=end)
+
+
+class FailsWhileOverwritten(ReadsBehindItsBack):
+    error = TransientError("torn")
+
+
+class InventsObjects(Below):
+    def read(self, key: str, *, start: int = 0, end: int | None = None) -> bytes:
+        try:
+            return super().read(key, start=start, end=end)
+        except NotFoundError:
+            return b""
+
+
+class ListsEverything(Below):
+    def list(self, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
+        yield from super().list(prefix, after=after[:0])
+
+
+class StoresAnother(Below):
+    def create(self, key: str, data: bytes) -> None:
+        super().create(key, data)
+        self.put(key, b"another")
+
+
+class HidesEmptyObjects(Below):
+    def list(self, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
+        yield from (entry for entry in super().list(prefix, after=after) if entry.size_bytes)
+
+
+class MissesEnds(Below):
+    """Takes a range without an end for one that ends early."""
+
+    def read(self, key: str, *, start: int = 0, end: int | None = None) -> bytes:
+        body = super().read(key, start=start, end=end)
+        return body[:-1] if end is None and start else body
+
+
+class ReadsBeyond(Below):
+    def read(self, key: str, *, start: int = 0, end: int | None = None) -> bytes:
+        body = super().read(key, start=start, end=end)
+        return body or (b"?" if end == start + 1 else b"")
+
+
+class OneForAll(Below):
+    """Keeps the names and mixes up what they stand for."""
+
+    def read(self, key: str, *, start: int = 0, end: int | None = None) -> bytes:
+        return super().read(key.replace("a+b", "a b"), start=start, end=end)
+
+
+class ShowsUploads(Below):
+    def begin_upload(self, key: str, data: bytes) -> UnfinishedUpload:
+        self.put(key, data)
+        return UnfinishedUpload(key=key, id="1", begun_ms=0)
+
+    def unfinished_uploads(self) -> Iterator[UnfinishedUpload]:
+        yield from ()
+
+    def abort_upload(self, upload: UnfinishedUpload) -> None:
+        self.delete(upload.key)
 
 
 class MixesBodies(Below):
@@ -136,6 +241,17 @@ LIARS: list[tuple[type[Below], str]] = [
     (DecodesNames, NAMES),
     (KeepsWhatWasDeleted, READS),
     (KeepsWhatWasDeleted, LISTS),
+    (ChangesLargeObjects, LARGE),
+    (ReadsBehindItsBack, MIXES),
+    (FailsWhileOverwritten, MIXES),
+    (InventsObjects, READS),
+    (ListsEverything, LISTS),
+    (StoresAnother, RACES),
+    (HidesEmptyObjects, EMPTY),
+    (MissesEnds, RANGES),
+    (ReadsBeyond, RANGES),
+    (OneForAll, NAMES),
+    (ShowsUploads, UPLOADS),
 ]
 
 
@@ -154,6 +270,7 @@ def test_honest_stores_of_this_machine_are_fit(kind: str, tmp_path: Path):
     assert report.broken == ()
     assert report.fit
     assert everything(storage) == []
+    assert list(tmp_path.glob("store/*")) == []
 
 
 @pytest.mark.parametrize("name", ["moto_server", "seaweedfs_server"])

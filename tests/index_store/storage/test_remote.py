@@ -3,8 +3,9 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from index_store.errors import (
 )
 from index_store.storage.opening import open_storage
 from index_store.storage.remote import MAX_CREATE_BYTES, RANGE_BYTES, RemoteStorage
+from index_store.storage.remote_options import RemoteOptions
 from tests.support.fault_proxy import Fault, FaultProxy, Mutate, Rule, Status, fault_proxy
 from tests.support.s3_servers import BUCKET, S3Server
 
@@ -108,6 +110,44 @@ def test_an_upload_of_which_nothing_is_heard_is_unknown_and_left_alone(spoiled: 
     assert list(spoiled.direct.unfinished_uploads()) == []
 
 
+def test_an_upload_that_is_gone_is_settled_by_looking(spoiled: Spoiled):
+    spoiled.direct.put("large", LARGE)
+    spoiled.begin({5: Status(status=404, code="NoSuchUpload")})
+    spoiled.storage.put("large", LARGE)
+    spoiled.begin({number: Status(status=404, code="NoSuchUpload") for number in (5, 7, 9)})
+    with pytest.raises(UnknownOutcomeError, match="the upload is gone, and found nothing"):
+        spoiled.storage.put("another", LARGE)
+
+
+def test_an_object_that_is_gone_after_its_upload_is_not_taken_for_written(spoiled: Spoiled):
+    spoiled.begin({6: Status(status=404, code="404")})
+    with pytest.raises(CorruptArtifactError, match="large: expected .* found nothing"):
+        spoiled.storage.put("large", LARGE)
+
+
+def test_all_pages_of_unfinished_uploads_are_listed(
+    moto_server: S3Server, monkeypatch: pytest.MonkeyPatch
+):
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    asked: list[Mapping[str, object]] = []
+
+    def page(_: object, method: str, place: Mapping[str, object]) -> Mapping[str, object]:
+        assert method == "list_multipart_uploads"
+        asked.append(place)
+        name = f"pages/{len(asked)}"
+        return {
+            "Uploads": [{"Key": name, "UploadId": "id", "Initiated": moment}],
+            "IsTruncated": len(asked) < 3,
+            "NextKeyMarker": name,
+            "NextUploadIdMarker": "id",
+        }
+
+    monkeypatch.setattr("index_store.storage.remote.S3Client.call", page)
+    storage = RemoteStorage(moto_server.url("pages"), moto_server.options())
+    assert [upload.key for upload in storage.unfinished_uploads()] == ["1", "2", "3"]
+    assert [place.get("KeyMarker") for place in asked] == [None, "pages/1", "pages/2"]
+
+
 def test_a_file_that_shrinks_while_it_is_written_is_not_taken_for_written(
     spoiled: Spoiled, tmp_path: Path
 ):
@@ -115,11 +155,11 @@ def test_a_file_that_shrinks_while_it_is_written_is_not_taken_for_written(
     file.write_bytes(LARGE)
 
     def shrink(answer: bytes) -> bytes:
-        file.write_bytes(LARGE[: PART_BYTES + 10])
+        file.write_bytes(LARGE[: 2 * PART_BYTES + 10])
         return answer
 
     spoiled.begin({1: Mutate(change=shrink)})
-    with pytest.raises((CorruptArtifactError, UsageError), match="large"):
+    with pytest.raises(CorruptArtifactError, match=r"large: expected \d+ bytes, found 10485770"):
         spoiled.storage.put("large", file)
 
 
@@ -156,6 +196,27 @@ def test_another_range_than_the_one_asked_for_is_refused(spoiled: Spoiled):
     spoiled.begin(every(Mutate(change=lambda body: body[:-1])))
     with pytest.raises(TransientError, match="expected bytes 2 to 6, found 3 from 2 to 6"):
         spoiled.storage.read("object", start=2, end=6)
+
+
+def test_an_answer_that_is_no_range_is_refused(spoiled: Spoiled):
+    spoiled.begin(every(Status(status=200, code="Whole")))
+    with pytest.raises(TransientError, match="a range was asked for and something else came"):
+        spoiled.storage.read("object", start=2, end=6)
+
+
+def test_without_the_library_the_remedy_is_named(
+    moto_server: S3Server, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    storage = RemoteStorage(moto_server.url("x"), moto_server.options())
+    with pytest.raises(UsageError, match=r"install nightpress\[s3\]"):
+        storage.read("a")
+
+
+def test_the_endpoint_tells_stores_of_one_name_apart(moto_server: S3Server):
+    storage = RemoteStorage(moto_server.url("x"), moto_server.options())
+    assert storage.endpoint == moto_server.endpoint
+    assert RemoteStorage("s3://bucket", RemoteOptions()).endpoint == ""
 
 
 def test_etags_that_are_no_md5_are_found_out_once(

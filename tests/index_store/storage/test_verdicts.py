@@ -129,3 +129,14 @@ def test_a_verdict_of_a_newer_nightpress_is_not_believed():
     (key,) = keys(storage)
     storage.put(key, b'{"format_version": 2}')
     assert read_fitness(storage) is None
+
+
+def test_of_two_runs_that_try_a_store_at_once_both_go_on():
+    storage = MemoryStorage("one")
+
+    def meanwhile(_: Storage) -> FitnessReport:
+        ensured(storage, Trials(GOOD))
+        return GOOD
+
+    assert ensure_fit(storage, single_writer=False, clock_ms=lambda: 9, check=meanwhile).fit
+    assert len(keys(storage)) == 1
