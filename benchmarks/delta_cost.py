@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from index_store.collections import load_manifest
+from index_store.layout import LOG_NAME
 from index_store.log import CommitLog
 from index_store.log_records import PRODUCTION
 from index_store.storage.folder import FolderStorage
@@ -72,7 +73,7 @@ def main() -> None:
         records = [
             entry.size_bytes
             for entry in storage.list(f"{COLLECTION}/log/")
-            if int(Path(entry.key).stem) > first
+            if (name := LOG_NAME.fullmatch(Path(entry.key).name)) and int(name[1]) > first
         ]
         version_bytes = sum(artifact.size_bytes for artifact in manifest.artifacts)
         written = store_bytes(storage) - size
