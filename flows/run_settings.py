@@ -2,9 +2,11 @@
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 from secrets import token_hex
 
 from flows.settings import Settings
+from index_store.cache import CacheOptions
 from index_store.errors import UsageError
 from tasks.stages.chunking.options import ChunkOptions
 from tasks.stages.parsing.limits import Limits
@@ -18,6 +20,15 @@ MEBIBYTE = 1 << 20
 def new_run_id() -> str:
     """Return an id that no other run has; ids sort by the time they were made."""
     return f"{datetime.now(UTC):%Y%m%dt%H%M%Sz}-{token_hex(4)}"
+
+
+def cache_options(settings: Settings) -> CacheOptions:
+    """Return where readers keep copies of a store without local files."""
+    return CacheOptions(
+        folder=Path(settings.cache_dir),
+        limit_bytes=settings.cache_mib * MEBIBYTE,
+        copy_folders=settings.cache_folders,
+    )
 
 
 def available_cores() -> int:

@@ -142,6 +142,15 @@ class Settings(BaseModel):
     exact_rows: int = Field(
         50_000, ge=0, description="Live rows up to which search is exact instead of by HNSW"
     )
+    cache_dir: str = Field(
+        ".nightpress/cache", description="Folder for checked copies of a store without local files"
+    )
+    cache_mib: int = Field(
+        20480, ge=1, description="MiB that the copies may take; the least used go first"
+    )
+    cache_folders: bool = Field(
+        False, description="Copy from a folder store too, such as one on a network mount"
+    )
     files_host: str = Field(
         "", description="Base URL under which the documents are served; makes links in hits"
     )

@@ -61,6 +61,9 @@ ELSEWHERE = {
     "port",
     "poll_s",
     "log_level",
+    "cache_dir",
+    "cache_mib",
+    "cache_folders",
 }
 
 
