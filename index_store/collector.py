@@ -14,7 +14,13 @@ from typing import Protocol, runtime_checkable
 
 from index_store.clock import random_nonce
 from index_store.collections import check_format, load_manifest
-from index_store.errors import ConflictError, CorruptArtifactError, NotFoundError, UnfitStoreError
+from index_store.errors import (
+    ConflictError,
+    CorruptArtifactError,
+    IndexStoreError,
+    NotFoundError,
+    UnfitStoreError,
+)
 from index_store.layout import log_prefix, run_key
 from index_store.log import CommitLog
 from index_store.log_records import KeyChange, LogState, PublishedVersion, RecordKind
@@ -193,16 +199,22 @@ def _decided(
 ) -> PassResult:
     """Survey, decide and act, and again when the log moved meanwhile."""
     check_format(storage, log.collection)
-    lost: ConflictError | None = None
+    lost: IndexStoreError | None = None
     for _ in range(MAX_ATTEMPTS):
-        inventory = _survey(
-            storage,
-            log,
-            lambda: store_clock_ms(storage, log.collection, nonce=random_nonce()),
-        )
+        began = log.read().seq
         try:
+            inventory = _survey(
+                storage,
+                log,
+                lambda: store_clock_ms(storage, log.collection, nonce=random_nonce()),
+            )
             return act(inventory, plan_expiry(inventory, policy))
         except ConflictError as error:
+            lost = error
+        except (CorruptArtifactError, UnfitStoreError) as error:
+            # What is missing may have been retired and deleted since the log was read.
+            if log.read().seq == began:
+                raise
             lost = error
     raise ConflictError(f"expiry of {log.collection} was overtaken too often: {lost}") from lost
 

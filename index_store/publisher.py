@@ -91,7 +91,10 @@ def publish(
             storage, manifest_key(manifest.collection, version), data, avoid=current.forbidden_keys
         )
     except CorruptArtifactError:
-        _check_not_retired(keys, log.read())  # then it is nothing worse than a lost race
+        # When expiry took a file meanwhile this is nothing worse than a lost race.
+        latest = log.read()
+        manifests = {key for key in latest.forbidden_keys if version in key}
+        _check_not_retired(keys | manifests, latest)
         raise
     change = LogChange(
         kind=RecordKind.PUBLISH,

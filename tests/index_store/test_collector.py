@@ -186,6 +186,20 @@ def test_a_publish_that_a_retirement_overtakes_plans_again(storage: MemoryStorag
     assert manifest.run not in {known.run for known in log.read().versions.values()}
 
 
+def test_a_file_that_expiry_deleted_meanwhile_is_a_conflict_and_no_damage(
+    storage: MemoryStorage, hours: Hours, tmp_path: Path
+):
+    log = log_of(storage)
+    state = log.read()
+    documents = {"a.txt": ["text 1"], "b.txt": ["kept"]}
+    manifest = build_manifest(storage, documents, tmp_path, parent=state.channels["candidate"])
+    retire_pass(storage, log_of(storage), KEEP_ONE)
+    hours.forward(25)
+    assert purge_pass(storage, log_of(storage), KEEP_ONE).deleted
+    with pytest.raises(ConflictError, match="files of the version were retired meanwhile"):
+        publish(storage, log, manifest, state)
+
+
 def test_a_retirement_that_a_publish_overtakes_decides_again(
     storage: MemoryStorage, tmp_path: Path
 ):
@@ -198,6 +212,27 @@ def test_a_retirement_that_a_publish_overtakes_decides_again(
     assert texts(storage, versions(storage)[-1]) == {"text 1", "kept"}
     assert {found.key.split("/")[1] for found in result.retired} == {"versions"}
     assert first not in versions(storage)
+
+
+def test_what_another_expiry_deletes_meanwhile_is_no_damage(storage: MemoryStorage, hours: Hours):
+    first, *_ = versions(storage)
+    manifest = log_of(storage).read().versions[first].manifest.key
+
+    def another_expiry() -> None:
+        retire_pass(storage, log_of(storage), KEEP_ONE)
+        hours.forward(25)
+        purge_pass(storage, log_of(storage), KEEP_ONE)
+
+    class Overtaking(FaultyStorage):
+        def read(self, key: str, *, start: int = 0, end: int | None = None) -> bytes:
+            if key == manifest and manifest in keys(storage):
+                another_expiry()
+            return super().read(key, start=start, end=end)
+
+    racing = Overtaking(storage)
+    result = retire_pass(racing, CommitLog(racing, COLLECTION), KEEP_ONE)
+    assert (result.versions, result.retired) == ((), ())
+    assert manifest not in keys(storage)
 
 
 def test_expiry_gives_up_when_it_is_always_overtaken(storage: MemoryStorage):

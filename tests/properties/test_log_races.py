@@ -1,10 +1,11 @@
 """Publish, promote, rollback, pin, retire and purge in any order never break an open version.
 
-Here the real code runs: pairs of actors in every order there is, all of them in random orders. The
-protocol itself is explored to the end in `test_log_model.py`.
+Here the real code runs: pairs of actors in every order there is, all of them in random orders and
+with faults. The protocol itself is explored to the end in `test_log_model.py`.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
 
@@ -16,7 +17,13 @@ from index_store.artifacts import sha256_hex, store_artifact, verify_artifact
 from index_store.collections import load_manifest
 from index_store.collector import purge_pass, retire_pass
 from index_store.embedder import EmbedderSpec
-from index_store.errors import ConflictError, NotFoundError
+from index_store.errors import (
+    ConflictError,
+    CorruptArtifactError,
+    NotFoundError,
+    TransientError,
+    UnknownOutcomeError,
+)
 from index_store.layout import catalog_key
 from index_store.log import CommitLog
 from index_store.log_records import PRODUCTION, LogState
@@ -24,6 +31,7 @@ from index_store.manifest import CatalogPart, Counts, Manifest
 from index_store.publisher import pin, promote, publish, rollback
 from index_store.retention import RetentionPolicy
 from index_store.storage.base import Storage
+from index_store.storage.faulty import FaultMode, FaultyStorage
 from index_store.storage.memory import MemoryStorage
 from tests.support.schedules import Actor, every_schedule, play
 
@@ -44,7 +52,10 @@ def publish_files(storage: Storage, files: str, run: str, *, careful: bool = Tru
     for letter in files:
         data = letter.encode()
         key = catalog_key(COLLECTION, sha256_hex(data))
-        artifact = store_artifact(storage, key, data, avoid=avoid)
+        try:
+            artifact = store_artifact(storage, key, data, avoid=avoid)
+        except CorruptArtifactError as error:  # deleted since it was written, without any grace
+            raise ConflictError(str(error)) from error
         parts.append(CatalogPart(artifact=artifact, rows=0))
     manifest = Manifest(
         collection=COLLECTION,
@@ -100,7 +111,13 @@ ACTORS: dict[str, Actor] = {
     "retire": lambda storage: retire_pass(storage, log_of(storage), HASTY),
     "purge": lambda storage: purge_pass(storage, log_of(storage), HASTY),
 }
-EXPECTED_ERRORS = (ConflictError, NotFoundError)
+EXPECTED_ERRORS = (
+    ConflictError,
+    NotFoundError,
+    TransientError,
+    UnknownOutcomeError,
+    SystemExit,
+)
 
 
 def check_open_versions(storage: MemoryStorage) -> LogState:
@@ -160,20 +177,47 @@ def test_two_actors_in_every_order_there_is(first: str, second: str):
     assert every_schedule(run) > 1
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+@dataclass(frozen=True)
+class Attempt:
+    """An actor, and the storage operation at which it fails; 0 means that it does not."""
+
+    name: str
+    fail_at: int = 0
+    mode: FaultMode = FaultMode.CRASH
+
+    def __call__(self, storage: Storage) -> None:
+        ACTORS[self.name](FaultyStorage(storage, fail_at=self.fail_at, mode=self.mode))
+
+
+attempts = st.builds(
+    Attempt,
+    name=st.sampled_from(sorted(ACTORS)),
+    fail_at=st.one_of(st.just(0), st.integers(1, 60)),
+    mode=st.sampled_from(FaultMode),
 )
-@given(
-    names=st.lists(st.sampled_from(sorted(ACTORS)), min_size=3, max_size=7),
-    choices=st.lists(st.integers(0, 6), max_size=80),
-)
-def test_many_actors_in_random_orders(names: list[str], choices: list[int]):
+casts = st.lists(attempts, min_size=3, max_size=7)
+orders = st.lists(st.integers(0, 6), max_size=80)
+
+
+def check_random_order(cast: list[Attempt], order: list[int]) -> None:
     storage = prepared()
-    remaining = iter(choices)
+    remaining = iter(order)
 
     def choose(options: int) -> int:
         return next(remaining, 0) % options
 
-    actors = [ACTORS[name] for name in names]
-    check_errors(play(storage, actors, choose, checker(storage)))
+    check_errors(play(storage, cast, choose, checker(storage)))
     check_end(storage)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(cast=casts, order=orders)
+def test_many_actors_in_random_orders_of_whom_some_fail(cast: list[Attempt], order: list[int]):
+    check_random_order(cast, order)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
+@given(cast=casts, order=orders)
+def test_two_thousand_random_orders(cast: list[Attempt], order: list[int]):
+    check_random_order(cast, order)
