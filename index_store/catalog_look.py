@@ -7,7 +7,7 @@ Invariants: a part is checked against its hash before it is read; it is read a r
 what comes back is what the merged catalog says.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -59,19 +59,36 @@ def look(storage: Storage, parts: Sequence[CatalogPart]) -> pa.Table:
         CorruptArtifactError: A part is missing or damaged.
         TransientError: The store could not be read.
     """
-    return _live(storage, parts, LOOK_COLUMNS, _shrunk).unify_dictionaries()
+    tables = [
+        pa.concat_tables([_shrunk(lines) for lines in _batches(storage, part, LOOK_COLUMNS)])
+        for part in parts
+        if part.rows
+    ]
+    if not tables:
+        tables = [_shrunk(SCHEMA.empty_table())]
+    merged = overlay([table.unify_dictionaries() for table in tables]).unify_dictionaries()
+    return merged.filter(pc.invert(merged.column("removed"))).drop_columns("removed")
 
 
 def catalog_totals(storage: Storage, parts: Sequence[CatalogPart]) -> CatalogTotals:
     """Add up a catalog; raises as `look` does."""
     columns = ("uri", "removed", "rejection_reason", "row_start", "row_end", "tokens")
-    lines = _live(storage, parts, columns, _counted)
-    rejected = int(pc.sum(lines.column("rejected")).as_py() or 0)
+    newer: list[pa.Array] = []
+    lines = rejected = chunks = tokens = 0
+    for part in reversed(parts):
+        seen = pa.chunked_array(newer, pa.string())
+        for batch in _batches(storage, part, columns):
+            uris = batch.column("uri")
+            hidden = pc.or_(pc.is_in(uris, value_set=seen), batch.column("removed"))
+            live = batch.filter(pc.invert(hidden))
+            lines += live.num_rows
+            rejected += live.num_rows - live.column("rejection_reason").null_count
+            chunks += _sum(live, "row_end") - _sum(live, "row_start")
+            tokens += _sum(live, "tokens")
+            if part is not parts[0]:
+                newer += uris.chunks
     return CatalogTotals(
-        documents=lines.num_rows - rejected,
-        rejected=rejected,
-        chunks=int(pc.sum(lines.column("chunks")).as_py() or 0),
-        tokens=int(pc.sum(lines.column("tokens")).as_py() or 0),
+        documents=lines - rejected, rejected=rejected, chunks=chunks, tokens=tokens
     )
 
 
@@ -99,24 +116,6 @@ def find_documents(
     return found
 
 
-def _live(
-    storage: Storage,
-    parts: Sequence[CatalogPart],
-    columns: Sequence[str],
-    shrink: Callable[[pa.Table], pa.Table],
-) -> pa.Table:
-    """Return the merged lines without tombstones, each batch shrunk as soon as it was read."""
-    tables = [
-        pa.concat_tables([shrink(lines) for lines in _batches(storage, part, columns)])
-        for part in parts
-        if part.rows
-    ]
-    if not tables:
-        tables = [shrink(SCHEMA.empty_table().select(list(columns)))]
-    merged = overlay([table.unify_dictionaries() for table in tables])
-    return merged.filter(pc.invert(merged.column("removed"))).drop_columns("removed")
-
-
 def _shrunk(lines: pa.Table) -> pa.Table:
     return pa.table(
         {
@@ -131,16 +130,8 @@ def _shrunk(lines: pa.Table) -> pa.Table:
     )
 
 
-def _counted(lines: pa.Table) -> pa.Table:
-    return pa.table(
-        {
-            "uri": lines.column("uri"),
-            "removed": lines.column("removed"),
-            "rejected": pc.is_valid(lines.column("rejection_reason")),
-            "chunks": pc.subtract(lines.column("row_end"), lines.column("row_start")),
-            "tokens": lines.column("tokens"),
-        }
-    )
+def _sum(lines: pa.Table, column: str) -> int:
+    return int(pc.sum(lines.column(column)).as_py() or 0)
 
 
 def _batches(storage: Storage, part: CatalogPart, columns: Sequence[str]) -> Iterator[pa.Table]:
