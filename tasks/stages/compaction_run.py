@@ -92,7 +92,8 @@ def plan_work(storage: Storage, options: CompactRunOptions) -> CompactionWork:
         version=published.version,
         channels=state.channels,
         plan=plan,
-        avoid=state.forbidden_shards,
+        # Rows of an old shard may go by another name, so a new one is never taken for it.
+        avoid=state.forbidden_shards | {entry.id for entry in shards},
     )
 
 

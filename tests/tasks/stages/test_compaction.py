@@ -270,6 +270,20 @@ def test_a_new_shard_avoids_retired_ids(house: House):
     assert {place.shard for place in other.placements} == {other.entry.id}
 
 
+def test_a_new_shard_is_never_taken_for_one_whose_rows_go_by_another_name(tmp_path: Path):
+    made = House(tmp_path)
+    made.night(a="tides")
+    (tmp_path / "a.txt").rename(tmp_path / "b.txt")
+    made.night()
+    made.night(a="tides", c="wages")
+    made.night(c="")
+    before = searchable(made.storage)
+    report = made.compact(bounds=CompactOptions(fan_in=64, dead_share=0.1))
+    assert report.promoted
+    assert report.shards_after == 2
+    assert searchable(made.storage) == before
+
+
 def test_many_rows_become_several_shards_and_no_document_is_torn(house: House):
     before = searchable(house.storage)
     (merge,) = plan_work(house.storage, house.options()).plan.merges
