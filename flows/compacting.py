@@ -7,14 +7,13 @@ import click
 
 from flows.console import print_json
 from flows.prefect_session import call_flow
-from flows.run_settings import available_cores, new_run_id
+from flows.run_settings import build_options, new_run_id
 from flows.settings import Settings
 from index_store.errors import StoppedError
 from index_store.storage.opening import open_storage
 from tasks.stages.compacting import CompactOptions
 from tasks.stages.compaction_end import CompactionReport, planned_report
 from tasks.stages.compaction_run import CompactRunOptions, plan_work
-from tasks.stages.run_options import BuildOptions
 
 
 def run_compact(
@@ -59,16 +58,7 @@ def _load() -> Callable[[CompactRunOptions], CompactionReport]:
 
 def compact_options(settings: Settings, run: str, *, rebuild_graph: bool) -> CompactRunOptions:
     """Return the options of one compaction."""
-    build = BuildOptions(
-        m=settings.hnsw_m,
-        ef_construction=settings.hnsw_ef_construction,
-        ef_search=settings.hnsw_ef_search,
-        add_batch_rows=settings.index_batch_rows,
-        max_shard_rows=settings.max_shard_rows,
-        checkpoint_rows=settings.checkpoint_rows,
-        threads=available_cores(),
-        exact_rows=settings.exact_rows,
-    )
+    build = build_options(settings)
     return CompactRunOptions(
         run=run,
         store=settings.store,

@@ -8,6 +8,7 @@ from secrets import token_hex
 from flows.settings import Settings
 from index_store.cache import CacheOptions
 from index_store.errors import UsageError
+from index_store.shard_options import RecallOptions
 from tasks.stages.chunking.options import ChunkOptions
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.registry import SUPPORTED_EXTENSIONS
@@ -28,6 +29,22 @@ def cache_options(settings: Settings) -> CacheOptions:
         folder=Path(settings.cache_dir),
         limit_bytes=settings.cache_mib * MEBIBYTE,
         copy_folders=settings.cache_folders,
+    )
+
+
+def build_options(settings: Settings) -> BuildOptions:
+    """Return how shards are built and searched."""
+    return BuildOptions(
+        m=settings.hnsw_m,
+        ef_construction=settings.hnsw_ef_construction,
+        ef_search=settings.hnsw_ef_search,
+        add_batch_rows=settings.index_batch_rows,
+        max_shard_rows=settings.max_shard_rows,
+        checkpoint_rows=settings.checkpoint_rows,
+        threads=available_cores(),
+        exact_rows=settings.exact_rows,
+        storage=settings.shard_storage,
+        recall=RecallOptions(least=settings.recall_gate),
     )
 
 
@@ -87,16 +104,7 @@ def run_options(settings: Settings, run: str) -> RunOptions:
             threads=settings.embed_threads or cores,
             dimension=settings.embed_dimension,
         ),
-        build=BuildOptions(
-            m=settings.hnsw_m,
-            ef_construction=settings.hnsw_ef_construction,
-            ef_search=settings.hnsw_ef_search,
-            add_batch_rows=settings.index_batch_rows,
-            max_shard_rows=settings.max_shard_rows,
-            checkpoint_rows=settings.checkpoint_rows,
-            threads=cores,
-            exact_rows=settings.exact_rows,
-        ),
+        build=build_options(settings),
         parse_workers=settings.parse_workers or cores,
         batch_documents=settings.batch_documents,
         promote=settings.promote,
