@@ -4,13 +4,14 @@ import logging
 
 from prefect import task
 
+from index_store.errors import StoppedError
 from index_store.publisher import check_present
 from tasks.policies import policy
 from tasks.references import ListingReference, PlanReference, published_reference
 from tasks.resources import Stopwatch, workshop
 from tasks.stages.batching import cut_batches
 from tasks.stages.planning import choose_base, make_plan, waiting_version
-from tasks.stages.run_files import read_listing, write_plan
+from tasks.stages.run_files import read_listing, remove_run, write_plan
 from tasks.stages.run_options import RunOptions
 from tasks.stages.work_items import write_work
 
@@ -24,7 +25,11 @@ def plan_run(options: RunOptions, listing: ListingReference) -> PlanReference:
     shop = workshop(options)
     storage, collection, run = shop.storage, options.collection, options.run
     base = choose_base(storage, collection)
-    planned = make_plan(options, base, read_listing(storage, listing.key), shop.embedder.spec)
+    try:
+        planned = make_plan(options, base, read_listing(storage, listing.key), shop.embedder.spec)
+    except StoppedError:
+        remove_run(storage, collection, run)  # nothing of it is worth going on from
+        raise
     if planned.plan.is_empty and base.manifest is not None:
         # What nothing is done to is not read either; that it is still there is seen at once.
         check_present(storage, collection, base.manifest.artifacts)
