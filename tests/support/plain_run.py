@@ -4,6 +4,7 @@ It calls the same task functions in the same order as `flows.reindex`, so what i
 holds for the flow, and what the flow costs beyond it is the price of orchestration.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from index_store.clock import system_clock_ms
@@ -49,7 +50,10 @@ class Trace:
 
 
 def run_plainly(
-    options: RunOptions, storage: Storage | None = None, trace: Trace | None = None
+    options: RunOptions,
+    storage: Storage | None = None,
+    trace: Trace | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> RunReport:
     """Run every stage once.
 
@@ -57,11 +61,13 @@ def run_plainly(
         options: What the run is told.
         storage: The store; None opens the one that `options` names.
         trace: Filled while the run goes on, for a caller that cuts it off.
+        meanwhile: Called when everything is planned and nothing is parsed.
     """
     trace = Trace() if trace is None else trace
     storage = open_storage(options.store) if storage is None else storage
     with resources(options, storage=storage):
         plan = trace.plan = plan_run.fn(options, scan_sources.fn(options))
+        meanwhile()
         if plan.is_empty:
             if plan.waiting is not None:
                 _promote_waiting(options, plan, plan.waiting)
