@@ -23,6 +23,7 @@ from tests.support.small_sources import (
     options_for,
     prose,
     searchable,
+    trusted,
     write,
 )
 
@@ -39,7 +40,7 @@ class Collection:
 
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
-    source, storage = tmp_path_factory.mktemp("source"), MemoryStorage("before")
+    source, storage = tmp_path_factory.mktemp("source"), trusted("before")
     options = options_for(source)
     for number, topic in enumerate(("tides", "wages", "rents")):
         write(source / f"{number}.txt", prose(topic))
@@ -59,7 +60,7 @@ def patched(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
 
 
 def copy_of(collection: Collection) -> MemoryStorage:
-    storage = MemoryStorage(f"copy-{next(_stores)}")
+    storage = trusted(f"copy-{next(_stores)}")
     for key, data in collection.objects.items():
         storage.put(key, data)
     return storage

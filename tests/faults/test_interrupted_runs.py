@@ -30,6 +30,7 @@ from tests.support.small_sources import (
     prose,
     searchable,
     texts_of,
+    trusted,
     write,
 )
 
@@ -53,7 +54,7 @@ class Night:
 
 
 def copied(storage: Storage) -> MemoryStorage:
-    copy = MemoryStorage("copy")
+    copy = trusted("copy")
     for entry in storage.list(""):
         copy.put(entry.key, storage.read(entry.key))
     return copy
@@ -124,7 +125,7 @@ def first_night(source: Path) -> Night:
     for number in range(10):
         write(source / f"{number}.txt", prose(f"topic {number}"))
     write(source / "bad.pdf", BROKEN_PDF)
-    return night(source, MemoryStorage("empty"))
+    return night(source, trusted("empty"))
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +133,7 @@ def later_night(tmp_path_factory: pytest.TempPathFactory) -> Night:
     source = tmp_path_factory.mktemp("later")
     for number in range(10):
         write(source / f"{number}.txt", prose(f"topic {number}"))
-    before = MemoryStorage("before")
+    before = trusted("before")
     run_plainly(options_for(source), before)
     for number in range(6):
         write(source / f"more {number}.txt", prose(f"added topic {number}"))

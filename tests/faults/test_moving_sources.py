@@ -19,6 +19,7 @@ from tests.support.small_sources import (
     prose,
     searchable,
     texts_of,
+    trusted,
     write,
 )
 
@@ -49,7 +50,7 @@ def says(storage: MemoryStorage, topic: str) -> bool:
 def test_a_source_that_vanishes_during_a_rebuild_leaves_production_as_it_was(
     source: Path, options: RunOptions
 ):
-    storage = MemoryStorage("store")
+    storage = trusted("store")
     run_plainly(options, storage)
     before = searchable(storage)
     away = source.with_name("away")
@@ -68,7 +69,7 @@ def test_a_source_that_vanishes_during_a_rebuild_leaves_production_as_it_was(
 def test_a_file_that_was_away_while_it_was_read_is_read_in_the_next_run(
     source: Path, options: RunOptions
 ):
-    storage = MemoryStorage("store")
+    storage = trusted("store")
     path, away = source / "topic3.md", source.parent / "away.md"
     report = run_plainly(options, storage, meanwhile=lambda: path.rename(away) and None)
     assert [(entry.uri, entry.reason) for entry in report.rejections] == [("topic3.md", "changed")]
@@ -81,7 +82,7 @@ def test_a_file_that_was_away_while_it_was_read_is_read_in_the_next_run(
 def test_a_file_that_was_another_one_while_it_was_read_is_read_again(
     source: Path, options: RunOptions
 ):
-    storage = MemoryStorage("store")
+    storage = trusted("store")
     path = source / "topic3.md"
     right, times = path.read_bytes(), path.stat()
 
@@ -99,7 +100,7 @@ def test_a_file_that_was_another_one_while_it_was_read_is_read_again(
 
 
 def test_an_emptied_file_is_silent_at_once(source: Path, options: RunOptions):
-    storage = MemoryStorage("store")
+    storage = trusted("store")
     run_plainly(options, storage)
     write(source / "topic3.md", "")
     report = run_plainly(again(options), storage)
@@ -109,7 +110,7 @@ def test_an_emptied_file_is_silent_at_once(source: Path, options: RunOptions):
 
 
 def test_a_collection_is_emptied_when_that_is_allowed(source: Path, options: RunOptions):
-    storage = MemoryStorage("store")
+    storage = trusted("store")
     run_plainly(options, storage)
     for path in source.iterdir():
         path.unlink()
@@ -120,7 +121,7 @@ def test_a_collection_is_emptied_when_that_is_allowed(source: Path, options: Run
 
 
 def test_a_renamed_folder_is_no_loss_in_a_rebuild(source: Path, options: RunOptions):
-    storage = MemoryStorage("store")
+    storage = trusted("store")
     run_plainly(options, storage)
     (source / "new").mkdir()
     for topic in TOPICS:
@@ -130,7 +131,7 @@ def test_a_renamed_folder_is_no_loss_in_a_rebuild(source: Path, options: RunOpti
 
 
 def test_what_was_never_promoted_is_tried_whole_before_it_is(options: RunOptions):
-    storage = MemoryStorage("store")
+    storage = trusted("store")
     run_plainly(replace(options, promote=False), storage)
     told = again(options)
     with resources(told, storage=storage):

@@ -9,9 +9,16 @@ from index_store.embedders.hashing import HashingEmbedder
 from index_store.layout import shard_record_key
 from index_store.log import CommitLog
 from index_store.repair import repair
-from index_store.storage.memory import MemoryStorage
 from tests.support.plain_run import Trace, run_plainly
-from tests.support.small_sources import COLLECTION, again, options_for, prose, searchable, write
+from tests.support.small_sources import (
+    COLLECTION,
+    again,
+    options_for,
+    prose,
+    searchable,
+    trusted,
+    write,
+)
 
 TOPICS = ("bees", "moss", "rain", "tin", "wool")
 
@@ -25,7 +32,7 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("kind", ["catalog", "chunks.arrow", "index.faiss"])
 def test_a_night_after_a_repair_comes_to_the_same(source: Path, kind: str):
-    storage = MemoryStorage("night")
+    storage = trusted("night")
     options = options_for(source)
     run_plainly(options, storage)
     expected = searchable(storage)
@@ -40,7 +47,7 @@ def test_a_night_after_a_repair_comes_to_the_same(source: Path, kind: str):
 
 
 def test_the_record_of_a_shard_is_written_as_the_pipeline_writes_it(source: Path):
-    storage = MemoryStorage("record")
+    storage = trusted("record")
     run_plainly(options_for(source), storage)
     assert repair(storage, COLLECTION).was_whole
     state = CommitLog(storage, COLLECTION).read()
@@ -53,7 +60,7 @@ def test_the_record_of_a_shard_is_written_as_the_pipeline_writes_it(source: Path
 
 
 def test_embeddings_come_back_without_a_call(source: Path):
-    storage = MemoryStorage("embeddings")
+    storage = trusted("embeddings")
     options = options_for(source, full=True)
     run_plainly(options, storage)
     for entry in list(storage.list(f"embeddings/{HashingEmbedder(64).spec.id}/")):

@@ -34,6 +34,7 @@ from tests.index_store.store_builders import (
 from tests.support.below import Below
 from tests.support.fault_proxy import Fault, FaultProxy, Rule, Status, fault_proxy
 from tests.support.s3_servers import moto
+from tests.support.small_sources import trusted
 
 OLD = {"a.txt": ["the old text"], "b.txt": ["kept"]}
 NEW = {"a.txt": ["the new text"], "b.txt": ["kept"]}
@@ -71,7 +72,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    before = MemoryStorage("before")
+    before = trusted("before")
     first = publish_documents(before, OLD, tmp_path_factory.mktemp("before"))
     promote(CommitLog(before, COLLECTION), first.version)
     with moto(tmp_path_factory.mktemp("moto")) as server, fault_proxy(server.endpoint) as proxy:

@@ -23,6 +23,7 @@ from tests.support.small_sources import (
     searchable,
     texts_of,
     touch,
+    trusted,
     vector,
     write,
 )
@@ -45,7 +46,7 @@ class House:
     """A source that changes, the store that follows it, and all texts it ever held."""
 
     source: Path
-    storage: MemoryStorage = field(default_factory=lambda: MemoryStorage("incremental"))
+    storage: MemoryStorage = field(default_factory=lambda: trusted("incremental"))
     ever: set[str] = field(default_factory=set)
 
     def change(self, step: Step) -> None:
@@ -84,7 +85,7 @@ class House:
 
 
 def full_build(source: Path) -> tuple[MemoryStorage, Searchable]:
-    storage = MemoryStorage("full")
+    storage = trusted("full")
     run_plainly(options_for(source), storage)
     return storage, searchable(storage)
 

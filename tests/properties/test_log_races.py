@@ -161,7 +161,7 @@ def check_end(storage: MemoryStorage) -> None:
 
 
 PAIRS = [
-    pytest.param(*pair, marks=[pytest.mark.slow] if "purge" in pair else [])  # thousands of orders
+    pytest.param(*pair, marks=[pytest.mark.soak] if "purge" in pair else [])  # thousands of orders
     for pair in combinations(ACTORS, 2)
 ]
 
@@ -216,7 +216,7 @@ def test_many_actors_in_random_orders_of_whom_some_fail(cast: list[Attempt], ord
     check_random_order(cast, order)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @settings(max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
 @given(cast=casts, order=orders)
 def test_two_thousand_random_orders(cast: list[Attempt], order: list[int]):

@@ -17,6 +17,7 @@ from tests.support.small_sources import (
     prose,
     searchable,
     texts_of,
+    trusted,
     write,
 )
 
@@ -48,7 +49,7 @@ def test_documents_come_back_after_their_files_were_expired(tmp_path: Path, wait
     source = tmp_path / "source"
     for name in ANCHORS:
         write(source / name, prose(name))
-    storage = MemoryStorage("nights")
+    storage = trusted("nights")
     first_seen: dict[str, set[str]] = {}
     embedded_before = 0
     for number, present in enumerate(NIGHTS):

@@ -11,6 +11,9 @@ from index_store.embedders.hashing import HashingEmbedder
 from index_store.records import Citation
 from index_store.snapshot import Snapshot
 from index_store.storage.base import Storage
+from index_store.storage.fitness import FitnessReport
+from index_store.storage.memory import MemoryStorage
+from index_store.storage.verdicts import remember
 from tasks.stages.chunking.options import ChunkOptions
 from tasks.stages.run_options import ChangeOptions, EmbedOptions, RunOptions
 from tasks.stages.scanning import ScanOptions, Source
@@ -23,6 +26,14 @@ Searchable = set[tuple[str, Citation, str]]
 
 _runs = count(1)
 _ticks = count(1_600_000_000_000_000_000, 1_000_000_000)
+
+
+def trusted(name: str) -> MemoryStorage:
+    """Return an empty store in memory that no run needs to try before it writes."""
+    storage = MemoryStorage(name)
+    tried = FitnessReport(checks=(), seconds=0.0)
+    remember(storage, tried, single_writer=False, checked_at_ms=0)
+    return storage
 
 
 def options_for(source: Path, store: str = "memory://unused", **change: object) -> RunOptions:

@@ -18,7 +18,6 @@ from index_store.log import CommitLog
 from index_store.publisher import pin, promote
 from index_store.storage.base import Storage
 from index_store.storage.faulty import FaultMode, FaultyStorage
-from index_store.storage.memory import MemoryStorage
 from index_store.traces import find_traces
 from tasks.stages.erasing import (
     check_known,
@@ -39,6 +38,7 @@ from tests.support.small_sources import (
     options_for,
     prose,
     searchable,
+    trusted,
     write,
 )
 
@@ -100,7 +100,7 @@ def purged(storage: Storage, *uris: str) -> PurgeReport:
 
 
 def test_an_erased_document_is_not_served_and_all_others_are(source: Path):
-    storage = MemoryStorage("erased")
+    storage = trusted("erased")
     years(source, storage)
     before = searchable(storage)
     done = erase(storage, COLLECTION, ["hive.txt"], run="eraser", created_at_ms=NOW_MS)
@@ -119,7 +119,7 @@ def test_an_erased_document_is_not_served_and_all_others_are(source: Path):
 
 
 def test_erasing_several_or_all_documents_works(source: Path):
-    storage = MemoryStorage("several")
+    storage = trusted("several")
     run_plainly(options_for(source), storage)
     erased(storage, "moss.txt", "rain.txt")
     assert {uri for uri, _, _ in searchable(storage)} == {"tin.txt", "wool.txt"}
@@ -128,7 +128,7 @@ def test_erasing_several_or_all_documents_works(source: Path):
 
 
 def test_erasing_what_is_not_served_changes_nothing(source: Path):
-    storage = MemoryStorage("nothing")
+    storage = trusted("nothing")
     run_plainly(options_for(source), storage)
     with pytest.raises(NotFoundError, match=r"has no document 'ash.txt', 'oak.txt'"):
         check_known(storage, COLLECTION, ["ash.txt", "moss.txt", "oak.txt"])
@@ -140,7 +140,7 @@ def test_erasing_what_is_not_served_changes_nothing(source: Path):
 
 
 def test_a_document_that_is_still_in_the_source_comes_back(source: Path):
-    storage = MemoryStorage("back")
+    storage = trusted("back")
     options = options_for(source)
     run_plainly(options, storage)
     before = searchable(storage)
@@ -158,7 +158,7 @@ def test_a_document_that_is_still_in_the_source_comes_back(source: Path):
 
 
 def test_a_purge_leaves_no_byte_of_a_document(source: Path):
-    storage = MemoryStorage("purged")
+    storage = trusted("purged")
     years(source, storage)
     before = searchable(storage)
     texts = {text for uri, _, text in before if uri == "hive.txt"}
@@ -180,7 +180,7 @@ def test_a_purge_leaves_no_byte_of_a_document(source: Path):
 
 
 def test_texts_that_living_documents_share_stay_with_their_vectors(source: Path):
-    storage = MemoryStorage("shared")
+    storage = trusted("shared")
     write(source / "one.txt", COMMON)
     write(source / "two.txt", COMMON)
     run_plainly(options_for(source), storage)
@@ -194,7 +194,7 @@ def test_texts_that_living_documents_share_stay_with_their_vectors(source: Path)
 
 
 def test_another_collection_keeps_what_it_paid_for(source: Path):
-    storage = MemoryStorage("two")
+    storage = trusted("two")
     options = options_for(source)
     run_plainly(options, storage)
     run_plainly(replace(again(options), collection="other"), storage)
@@ -208,7 +208,7 @@ def test_another_collection_keeps_what_it_paid_for(source: Path):
 
 
 def test_a_night_after_a_purge_embeds_nothing_anew(source: Path):
-    storage = MemoryStorage("night")
+    storage = trusted("night")
     years(source, storage)
     before = searchable(storage)
     erased(storage, "hive.txt")
@@ -221,7 +221,7 @@ def test_a_night_after_a_purge_embeds_nothing_anew(source: Path):
 
 
 def test_every_former_name_goes_unless_a_living_document_has_it(source: Path):
-    storage = MemoryStorage("names")
+    storage = trusted("names")
     options = options_for(source)
     run_plainly(options, storage)
     for old, new in (("moss", "fern"), ("fern", "lichen"), ("tin", "zinc")):
@@ -241,7 +241,7 @@ def test_every_former_name_goes_unless_a_living_document_has_it(source: Path):
 
 
 def test_a_purge_can_be_repeated(source: Path):
-    storage = MemoryStorage("again")
+    storage = trusted("again")
     years(source, storage)
     erased(storage, "hive.txt")
     first = purged(storage, "hive.txt")
@@ -261,7 +261,7 @@ def test_a_purge_can_be_repeated(source: Path):
 def test_a_purge_does_not_begin_while_somebody_holds_the_text(
     source: Path, hold: Callable[[CommitLog, str], object]
 ):
-    storage = MemoryStorage("held")
+    storage = trusted("held")
     run_plainly(options_for(source), storage)
     log = CommitLog(storage, COLLECTION)
     hold(log, log.read().channels["production"])
@@ -275,7 +275,7 @@ def test_a_purge_does_not_begin_while_somebody_holds_the_text(
 
 
 def test_checkpoints_of_runs_go_with_their_run_and_others_stay(source: Path):
-    storage = MemoryStorage("runs")
+    storage = trusted("runs")
     run_plainly(options_for(source), storage)
     write(source / "bees.txt", prose("bees"))
     with pytest.raises(SystemExit):
@@ -292,7 +292,7 @@ def test_checkpoints_of_runs_go_with_their_run_and_others_stay(source: Path):
 def test_an_erasure_that_breaks_off_anywhere_is_finished_by_the_same_command(
     source: Path, mode: FaultMode
 ):
-    prepared = MemoryStorage("prepared")
+    prepared = trusted("prepared")
     years(source, prepared)
     expected = without(searchable(prepared), "hive.txt")
 
@@ -302,7 +302,7 @@ def test_an_erasure_that_breaks_off_anywhere_is_finished_by_the_same_command(
 
     number, last = 1, False
     while not last:
-        storage = MemoryStorage(f"broken-{number}")
+        storage = trusted(f"broken-{number}")
         for entry in prepared.list(""):
             storage.put(entry.key, prepared.read(entry.key))
         faulty = FaultyStorage(storage, fail_at=number, mode=mode)
@@ -332,7 +332,7 @@ class RacingStorage(FaultyStorage):
 
 
 def test_an_erasure_that_loses_a_race_plans_again(source: Path):
-    inner = MemoryStorage("race")
+    inner = trusted("race")
     options = options_for(source)
     run_plainly(options, inner)
 
@@ -351,7 +351,7 @@ def test_an_erasure_that_loses_a_race_plans_again(source: Path):
 
 
 def test_an_erasure_gives_up_after_losing_again_and_again(source: Path):
-    inner = MemoryStorage("lost")
+    inner = trusted("lost")
     options = options_for(source)
     run_plainly(options, inner)
     nights = iter(range(1000))
@@ -365,7 +365,7 @@ def test_an_erasure_gives_up_after_losing_again_and_again(source: Path):
 
 
 def test_the_certificate_finds_what_a_purge_forgot(source: Path):
-    storage = MemoryStorage("forgotten")
+    storage = trusted("forgotten")
     years(source, storage)
     erased(storage, "hive.txt")
     copies = {entry.key: storage.read(entry.key) for entry in storage.list("")}
@@ -391,7 +391,7 @@ def test_the_certificate_finds_what_a_purge_forgot(source: Path):
 
 
 def test_traces_of_nobody_are_nothing(source: Path):
-    storage = MemoryStorage("nobody")
+    storage = trusted("nobody")
     run_plainly(options_for(source), storage)
     _, manifest = served_version(storage, CommitLog(storage, COLLECTION).read())
     traces = find_traces(storage, COLLECTION, manifest, ("nobody.txt",), frozenset())
@@ -400,7 +400,7 @@ def test_traces_of_nobody_are_nothing(source: Path):
 
 
 def test_the_report_is_plain_json(source: Path):
-    storage = MemoryStorage("report")
+    storage = trusted("report")
     run_plainly(options_for(source), storage)
     done = erase(storage, COLLECTION, ["moss.txt"], run="eraser", created_at_ms=NOW_MS)
     report = ErasureReport(
