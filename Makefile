@@ -46,6 +46,7 @@ test: $(VENV)/dev.stamp ## set up and run the tests (PYTEST_ARGS="-k name" narro
 
 soak: $(VENV)/soak.stamp ## the tests that take long: S3 servers, honest and not, and full sweeps of faults
 	@$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/index_store/storage tests/contracts tests/faults/test_s3_races.py $(PYTEST_ARGS)
 
 check: $(VENV)/dev.stamp ## what CI runs: format, lint, types, import rules, tests
 	@.ci/run

@@ -1,5 +1,6 @@
 """Each exit code, provoked; a person's mistake is told in one line."""
 
+import json
 import os
 import signal
 from dataclasses import replace
@@ -82,7 +83,9 @@ def test_a_lost_race_exits_4_and_the_winner_stays(
     os.kill(loser.process.pid, signal.SIGCONT)
     ended = loser.end()
     assert ended.code == 4, ended.err
-    assert ended.out == ""
+    told = json.loads(ended.out)["error"]
+    assert told["exit_code"] == 4
+    assert told["message"].endswith("; run the same command again")
     (listed,) = nightpress("status", "--json").json["collections"]
     assert listed["channels"]["production"] == winner.version
 
