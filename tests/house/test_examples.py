@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from flows.settings import DEFAULT_EXTENSIONS
+from flows.setting_groups.source import DEFAULT_EXTENSIONS
 
 MAX_BYTES = 3_000_000
 LISTED = re.compile(r"^\| `(documents/[^`]+)` \|", re.MULTILINE)

@@ -1,0 +1,28 @@
+"""How documents are read and cut into chunks."""
+
+from pydantic import BaseModel, Field
+
+
+class ParsingSettings(BaseModel):
+    """How documents are read and cut into chunks."""
+
+    parse_workers: int = Field(
+        0, ge=0, le=256, description="Parser processes; 0 means one per available core"
+    )
+    parse_timeout_s: float = Field(
+        120, gt=0, description="Seconds that one document may take, from its own start"
+    )
+    parse_memory_mib: int = Field(
+        2048, ge=128, description="MiB of memory that one parser process may use"
+    )
+    max_document_mib: int = Field(512, ge=1, description="MiB above which a document is rejected")
+    batch_documents: int = Field(
+        200, ge=1, description="Documents in one batch at most; a batch is one task run per stage"
+    )
+    max_chunk_tokens: int = Field(
+        512, ge=16, description="Tokens of a chunk at most, by the embedder's tokenizer"
+    )
+    chunk_overlap_tokens: int = Field(
+        64, ge=0, description="Tokens that neighbouring chunks share at most"
+    )
+    min_chunk_chars: int = Field(50, ge=0, description="Characters below which a chunk is dropped")

@@ -1,0 +1,28 @@
+"""How the retriever reads a store and answers."""
+
+from pydantic import BaseModel, Field
+
+
+class ServingSettings(BaseModel):
+    """How the retriever reads a store and answers."""
+
+    cache_dir: str = Field(
+        ".nightpress/cache", description="Folder for checked copies of a store without local files"
+    )
+    cache_mib: int = Field(
+        20480, ge=1, description="MiB that the copies may take; the least used go first"
+    )
+    cache_folders: bool = Field(
+        False, description="Copy from a folder store too, such as one on a network mount"
+    )
+    files_host: str = Field(
+        "", description="Base URL under which the documents are served; makes links in hits"
+    )
+    docs_root_dir: str = Field(
+        "", description="Folder that `files_host` serves; the source must lie in it to be linked"
+    )
+    host: str = Field("127.0.0.1", description="Address that the retriever listens on")
+    port: int = Field(8080, ge=0, le=65535, description="Port that the retriever listens on")
+    poll_s: float = Field(
+        2.0, gt=0, description="Seconds between the retriever's looks for a new version"
+    )
