@@ -1,6 +1,7 @@
 """Parts of the catalog as Parquet bytes and back; pure.
 
-Invariant: equal lines are equal bytes, in whatever order they are given.
+Invariants: equal lines are equal bytes, in whatever order they are given; a part that was written
+before a column was added reads as one in which nothing is known of it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from index_store.attributes import decode_attributes, encode_attributes
 from index_store.errors import CorruptArtifactError, UsageError
-from index_store.records import DocumentRecord, Reason, Rejection
+from index_store.records import DocumentRecord, Quality, Reason, Rejection
 
 FORMAT = b"nightpress.catalog.v1"
 ROW_GROUP_ROWS = 65_536  # part of the format: another size gives other bytes
@@ -34,8 +36,15 @@ SCHEMA = pa.schema(
         pa.field("row_end", pa.int64(), nullable=False),
         pa.field("shard_uri", pa.string(), nullable=False),
         pa.field("tokens", pa.int64(), nullable=False),
+        pa.field("attributes", pa.string()),
+        pa.field("quality", pa.string()),
     ],
     metadata={b"format": FORMAT},
+)
+_ADDED_LATER = ("attributes", "quality")
+"""Columns at the end of the schema that the first parts of this format do not have."""
+_FIRST_SCHEMA = pa.schema(
+    [kind for kind in SCHEMA if kind.name not in _ADDED_LATER], metadata=SCHEMA.metadata
 )
 
 
@@ -94,7 +103,7 @@ def open_part(source: pa.NativeFile, rows: int, name: str) -> pq.ParquetFile:
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         raise _no_part(name, error) from error
     schema = file.schema_arrow
-    if schema.metadata != SCHEMA.metadata or not schema.equals(SCHEMA):
+    if schema.metadata != SCHEMA.metadata or schema not in (SCHEMA, _FIRST_SCHEMA):
         raise CorruptArtifactError(f"{name}: expected columns of {FORMAT.decode()}")
     if file.metadata.num_rows != rows:
         raise CorruptArtifactError(f"{name}: rows expected {rows}, found {file.metadata.num_rows}")
@@ -109,18 +118,29 @@ def read_batches(file: pq.ParquetFile, columns: Sequence[str], name: str) -> Ite
     """
     for number in range(file.num_row_groups):
         try:
-            yield file.read_row_group(number, columns=list(columns), use_threads=False)
+            lines = file.read_row_group(number, columns=list(columns), use_threads=False)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
             raise _no_part(name, error) from error
+        yield _with_all(lines, columns)
 
 
 def decode_part(data: bytes, rows: int, name: str) -> pa.Table:
     """Read a whole part; see `open_part`."""
     file = open_part(pa.BufferReader(data), rows, name)
     try:
-        return file.read()
+        lines = file.read()
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         raise _no_part(name, error) from error
+    return _with_all(lines, SCHEMA.names)
+
+
+def _with_all(lines: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """Return the columns asked for, those that a part of before does not have without values."""
+    for name in columns:
+        if name in _ADDED_LATER and name not in lines.column_names:
+            kind = SCHEMA.field(name)
+            lines = lines.append_column(kind, pa.nulls(lines.num_rows, kind.type))
+    return lines
 
 
 def _no_part(name: str, error: Exception) -> CorruptArtifactError:
@@ -152,7 +172,13 @@ def record_from_line(line: Mapping[str, Any]) -> DocumentRecord:
         "shard_uri",
         "tokens",
     )
-    return DocumentRecord(rejection=rejection, **{name: line[name] for name in names})
+    quality = line["quality"]
+    return DocumentRecord(
+        rejection=rejection,
+        attributes=decode_attributes(line["attributes"] or "", f"catalog line {line['uri']}"),
+        quality=None if quality is None else Quality(quality),
+        **{name: line[name] for name in names},
+    )
 
 
 def _line(record: DocumentRecord) -> dict[str, object]:
@@ -174,6 +200,8 @@ def _line(record: DocumentRecord) -> dict[str, object]:
         "row_end": record.row_end,
         "shard_uri": record.shard_uri,
         "tokens": record.tokens,
+        "attributes": encode_attributes(record.attributes) or None,
+        "quality": None if record.quality is None else record.quality.value,
     }
 
 

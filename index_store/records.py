@@ -7,6 +7,8 @@ are half-open [start, end) over 1-based sheet rows; texts are valid Unicode with
 from dataclasses import dataclass, field
 from enum import Enum
 
+from index_store.attributes import NO_ATTRIBUTES, DocumentAttributes
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
@@ -78,6 +80,14 @@ class Rejection:
     attempts: int = 1
 
 
+class Quality(Enum):
+    """How well a document's text came out; the value is what machines read."""
+
+    GOOD = "good"  # a person reading the chunks would find what the document says
+    POOR = "poor"  # text came out, and some of it is missing or garbled
+    NONE = "none"  # no text that can be searched
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRecord:
     """One line of the catalog: what the source held and what became of it.
@@ -99,6 +109,9 @@ class DocumentRecord:
         row_end: One past the last row; rows of a document are contiguous in one shard.
         shard_uri: The uri written in the shard's chunk table; differs from `uri` after a move.
         tokens: Tokens of the serving chunks.
+        attributes: What is known of the document besides its text.
+        quality: How well the serving text came out, `NONE` for a document without any; None when
+            nobody judged it.
     """
 
     uri: str
@@ -113,6 +126,8 @@ class DocumentRecord:
     row_end: int = 0
     shard_uri: str = ""
     tokens: int = 0
+    attributes: DocumentAttributes = NO_ATTRIBUTES
+    quality: Quality | None = None
 
     @property
     def chunks(self) -> int:

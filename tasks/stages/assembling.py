@@ -120,6 +120,8 @@ def _done(
         content_hash=outcome.content_hash,
         work_key=outcome.work_key,
         rejection=outcome.rejection,
+        attributes=outcome.attributes,
+        quality=outcome.quality,
     )
     if outcome.rejection is None:
         record = replace(record, indexed_hash=outcome.content_hash, tokens=outcome.tokens)
@@ -143,6 +145,8 @@ def _done(
         row_end=before.row_end,
         shard_uri=before.shard_uri,
         tokens=before.tokens,
+        attributes=before.attributes,
+        quality=before.quality,
     )
 
 

@@ -17,10 +17,16 @@ from pathlib import Path
 import orjson
 
 from index_store.artifacts import Artifact, check_file, read_artifact, store_artifact
+from index_store.attributes import (
+    NO_ATTRIBUTES,
+    DocumentAttributes,
+    decode_attributes,
+    encode_attributes,
+)
 from index_store.chunk_table import ChunkTable, ChunkTableWriter, StoredChunk, stored_chunk
 from index_store.errors import CorruptArtifactError, NotFoundError
 from index_store.layout import run_key
-from index_store.records import Chunk, Reason, Rejection
+from index_store.records import Chunk, Quality, Reason, Rejection
 from index_store.storage.base import Storage
 
 FORMAT_VERSION = 1
@@ -42,6 +48,8 @@ class DocumentOutcome:
         rejection: Why it has no chunks, or None.
         warnings: Short notes for the report.
         seconds: Time that parsing took.
+        attributes: What is known of the document besides its text.
+        quality: How well its text came out; None when nobody judged it.
     """
 
     uri: str
@@ -55,6 +63,8 @@ class DocumentOutcome:
     rejection: Rejection | None = None
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
+    attributes: DocumentAttributes = NO_ATTRIBUTES
+    quality: Quality | None = None
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -230,6 +240,8 @@ def _document_row(document: DocumentOutcome) -> dict[str, object]:
         else [refused.reason.value, refused.detail, refused.parser, refused.attempts],
         "warnings": list(document.warnings),
         "seconds": document.seconds,
+        "attributes": encode_attributes(document.attributes),
+        "quality": None if document.quality is None else document.quality.value,
     }
 
 
@@ -249,6 +261,8 @@ def _document(row: dict[str, object]) -> DocumentOutcome:
     values = dict(row)
     refused = values.pop("rejection")
     warnings = values.pop("warnings")
+    attributes = decode_attributes(str(values.pop("attributes", "")), "checkpoint")
+    quality = values.pop("quality", None)
     if not isinstance(warnings, list):
         raise TypeError("warnings are not a list")
     rejection = None
@@ -261,4 +275,6 @@ def _document(row: dict[str, object]) -> DocumentOutcome:
         **values,  # type: ignore[arg-type]
         rejection=rejection,
         warnings=tuple(warnings),
+        attributes=attributes,
+        quality=None if quality is None else Quality(quality),
     )

@@ -6,6 +6,7 @@ finished is taken over, not done again.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 from index_store.chunk_table import StoredChunk
@@ -105,18 +106,12 @@ def _still_holds(document: DocumentOutcome, item: WorkItem) -> bool:
 
 
 def _moved(document: DocumentOutcome, item: WorkItem, row_start: int) -> DocumentOutcome:
-    return DocumentOutcome(
-        uri=item.uri,
+    return replace(
+        document,
         size_bytes=item.size_bytes,
         mtime_ns=item.mtime_ns,
-        content_hash=document.content_hash,
-        work_key=document.work_key,
         row_start=row_start,
         row_end=row_start + document.row_end - document.row_start,
-        tokens=document.tokens,
-        rejection=document.rejection,
-        warnings=document.warnings,
-        seconds=document.seconds,
     )
 
 
@@ -137,6 +132,8 @@ def _document(item: WorkItem, outcome: Outcome, row_start: int) -> DocumentOutco
         rejection=rejection,
         warnings=outcome.warnings,
         seconds=outcome.seconds,
+        attributes=outcome.attributes,
+        quality=outcome.quality,
     )
 
 

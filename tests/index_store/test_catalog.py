@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index_store.artifacts import Artifact
+from index_store.artifacts import Artifact, store_artifact
+from index_store.attributes import DocumentAttributes
 from index_store.catalog import Catalog, plan_parts
 from index_store.catalog_codec import decode_part, encode_part, lines_table
 from index_store.catalog_files import load_catalog, store_changes
+from index_store.catalog_look import find_documents, look
 from index_store.errors import CorruptArtifactError, UsageError
 from index_store.manifest import CatalogPart, Manifest
-from index_store.records import DocumentRecord, Reason, Rejection
+from index_store.records import DocumentRecord, Quality, Reason, Rejection
 from index_store.storage.base import Storage
 from index_store.storage.memory import MemoryStorage
 from tests.index_store.store_builders import build_manifest
@@ -81,6 +83,35 @@ def test_lines_come_back_as_they_were(base: Manifest):
     assert catalog.total("tokens") == 14
     assert catalog.rejected() == 1
     assert catalog.uris() == ["a/ü", "b", REFUSED.uri]
+
+
+def test_attributes_and_quality_come_back_as_they_were(base: Manifest):
+    storage = MemoryStorage("attributes")
+    known = replace(
+        record("a"),
+        attributes=DocumentAttributes(title="Été", groups=(), extra={"n": "1"}),
+        quality=Quality.POOR,
+    )
+    parts = store_changes(storage, "docs", (), [known, record("b")], [])
+    assert list(catalog_of(storage, parts, base).records()) == [known, record("b")]
+
+
+def test_a_part_written_before_there_were_attributes_is_read_and_merged(base: Manifest):
+    storage = MemoryStorage("old")
+    old = lines_table([record("a"), record("c")], []).drop_columns(["attributes", "quality"])
+    path = f"docs/catalog/{'0' * 64}.parquet"
+    sink = pa.BufferOutputStream()
+    pq.write_table(old, sink)
+    parts = (
+        CatalogPart(artifact=store_artifact(storage, path, sink.getvalue().to_pybytes()), rows=2),
+    )
+    assert list(catalog_of(storage, parts, base).records()) == [record("a"), record("c")]
+    assert find_documents(storage, parts, ["c"]) == {"c": record("c")}
+    assert look(storage, parts).num_rows == 2
+    judged = replace(record("b"), quality=Quality.GOOD)
+    merged = store_changes(storage, "docs", parts, [judged], ["c"])
+    assert len(merged) == 1
+    assert list(catalog_of(storage, merged, base).records()) == [record("a"), judged]
 
 
 def test_notable_documents_are_told(base: Manifest):

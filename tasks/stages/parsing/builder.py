@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from index_store.attributes import NO_ATTRIBUTES, DocumentAttributes
 from tasks.stages.parsing.elements import Element, ElementKind, ParsedDocument
 from tasks.stages.parsing.normalisation import normalise, one_line
 
@@ -42,6 +43,7 @@ class ElementBuilder:
         self._elements: list[Element] = []
         self._warnings: dict[str, None] = {}
         self._place = _NOWHERE
+        self._described = NO_ATTRIBUTES
 
     def move_to(self, place: Place) -> None:
         """Give all later elements this place."""
@@ -69,6 +71,10 @@ class ElementBuilder:
         """
         self._append(ElementKind.TABLE_ROW, join_cells(cells), row=row, header=header)
 
+    def describe(self, attributes: DocumentAttributes) -> None:
+        """Say what the document tells of itself; its title is given to `build`."""
+        self._described = attributes
+
     def warn(self, warning: str) -> None:
         """Note something for the report, once."""
         self._warnings.setdefault(warning)
@@ -82,7 +88,9 @@ class ElementBuilder:
         headings = (e.text for e in self._elements if e.kind is ElementKind.HEADING)
         return ParsedDocument(
             elements=tuple(self._elements),
-            title=(one_line(title) or next(headings, ""))[:_TITLE_LENGTH],
+            attributes=replace(
+                self._described, title=(one_line(title) or next(headings, ""))[:_TITLE_LENGTH]
+            ),
             warnings=tuple(self._warnings),
         )
 

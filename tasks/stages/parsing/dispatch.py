@@ -3,6 +3,7 @@
 Invariant: a document that comes out has at least three words.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from index_store.records import Reason
@@ -39,7 +40,7 @@ def parse_as(path: Path, named: ParserSpec) -> ParsedDocument:
         warning = f"named as {named.name}, parsed as {found}"
         parsed = with_warning(find_parser(found).parse(path), warning)
     _hold_to_words(parsed)
-    return parsed
+    return replace(parsed, attributes=replace(parsed.attributes, media_type=found))
 
 
 def _hold_to_words(parsed: ParsedDocument) -> None:

@@ -7,6 +7,8 @@ surrogates and no NUL; pages, slides and rows are 1-based as a person counts the
 from dataclasses import dataclass
 from enum import Enum
 
+from index_store.attributes import NO_ATTRIBUTES, DocumentAttributes
+
 
 class ElementKind(Enum):
     """What kind of piece an element is."""
@@ -50,11 +52,12 @@ class ParsedDocument:
 
     Attributes:
         elements: Pieces in reading order, at least one.
-        title: Title from the document's own metadata or first heading, else empty.
+        attributes: What the document says of itself; its title is that of its own metadata or the
+            first heading.
         warnings: Short notes for the report, such as "encoding guessed: cp1252"; never document
             text.
     """
 
     elements: tuple[Element, ...]
-    title: str = ""
+    attributes: DocumentAttributes = NO_ATTRIBUTES
     warnings: tuple[str, ...] = ()

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from index_store.records import Chunk, Reason
+from index_store.records import Chunk, Quality, Reason
+from tasks.stages.parsing.description import describe_document
 from tasks.stages.parsing.dispatch import parse_as
 from tasks.stages.parsing.elements import ParsedDocument
 from tasks.stages.parsing.limits import Limits
@@ -74,7 +75,8 @@ def examine(name: str, parser: str, examination: Examination) -> Outcome:
         )
     return Outcome(
         chunks=chunks,
-        title=parsed.title,
+        attributes=describe_document(parsed),
+        quality=Quality.GOOD,
         warnings=warnings,
         parser=identity,
         content_hash=content_hash,

@@ -8,7 +8,13 @@ from dataclasses import asdict, dataclass
 
 import orjson
 
-from index_store.records import Chunk, Citation, Reason, Rejection
+from index_store.attributes import (
+    NO_ATTRIBUTES,
+    DocumentAttributes,
+    decode_attributes,
+    encode_attributes,
+)
+from index_store.records import Chunk, Citation, Quality, Reason, Rejection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +24,8 @@ class Outcome:
     Attributes:
         chunks: What the plugged chunker made of the document, or None when it was refused.
         rejection: Why it was refused, or None.
-        title: Title of the document, possibly empty.
+        attributes: What is known of the document besides its text.
+        quality: How well its text came out; `NONE` when it was refused.
         warnings: Short notes for the report; never document text.
         parser: Identity of the parser that ran, see `registry.parser_identity`.
         content_hash: SHA-256 of the bytes that were parsed, 64 hexadecimal characters; empty when
@@ -28,7 +35,8 @@ class Outcome:
 
     chunks: tuple[Chunk, ...] | None = None
     rejection: Rejection | None = None
-    title: str = ""
+    attributes: DocumentAttributes = NO_ATTRIBUTES
+    quality: Quality = Quality.NONE
     warnings: tuple[str, ...] = ()
     parser: str = ""
     content_hash: str = ""
@@ -75,7 +83,8 @@ def encode_reply(reply: Reply) -> bytes:
         {
             "chunks": None if outcome.chunks is None else [_chunk_row(c) for c in outcome.chunks],
             "rejection": None if rejection is None else [rejection.reason.value, rejection.detail],
-            "title": outcome.title,
+            "attributes": encode_attributes(outcome.attributes),
+            "quality": outcome.quality.value,
             "warnings": outcome.warnings,
             "parser": outcome.parser,
             "content_hash": outcome.content_hash,
@@ -99,7 +108,8 @@ def decode_reply(payload: bytes, *, seconds: float) -> Reply:
     outcome = Outcome(
         chunks=None if row["chunks"] is None else tuple(_chunk(item) for item in row["chunks"]),
         rejection=rejection,
-        title=str(row["title"]),
+        attributes=decode_attributes(str(row["attributes"]), "reply"),
+        quality=Quality(row["quality"]),
         warnings=tuple(str(warning) for warning in row["warnings"]),
         parser=parser,
         content_hash=str(row["content_hash"]),

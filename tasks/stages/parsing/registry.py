@@ -16,8 +16,8 @@ from tasks.stages.parsing.limits import Limits
 
 Parse = Callable[[Path], ParsedDocument]
 
-COMMON_REVISION = 1
-"""Raised when detection, decoding or normalisation change what any parser returns."""
+COMMON_REVISION = 2
+"""Raised when detection, decoding, normalisation or attributes change what any parser returns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
-from index_store.records import DocumentRecord, Reason, Rejection
+from index_store.attributes import DocumentAttributes
+from index_store.records import DocumentRecord, Quality, Reason, Rejection
 from tasks.stages.assembling import Changes, decide_changes
 from tasks.stages.building import Placement
 from tasks.stages.checkpoints import DocumentOutcome
@@ -64,6 +67,32 @@ def test_document_that_fails_keeps_its_last_good_chunks(reason: Reason):
     assert (line.chunks, line.indexed_hash) == (3, "old")
     assert line.rejection is not None
     assert (made.dead, made.lost) == ({}, 0)
+
+
+KNOWN = {"attributes": DocumentAttributes(title="T", groups=("staff",)), "quality": Quality.GOOD}
+
+
+def test_documents_that_move_are_touched_or_fail_keep_what_is_known_of_them():
+    moved = item("new", Action.MOVED, previous_uri="old", size_bytes=1, mtime_ns=5)
+    made = decide(
+        [moved, item("touched", Action.KEPT, mtime_ns=9), item("failed", Action.CHANGED)],
+        [record(uri, **KNOWN) for uri in ("old", "touched", "failed")],
+        [outcome("failed", Reason.CORRUPT)],
+    )
+    assert [line.uri for line in made.records] == ["failed", "new", "touched"]
+    for line in made.records:
+        assert (line.attributes, line.quality) == (KNOWN["attributes"], KNOWN["quality"])
+
+
+def test_a_document_done_anew_has_what_was_found_now():
+    found = replace(outcome("a"), attributes=DocumentAttributes(title="New"), quality=Quality.POOR)
+    made = decide([item("a", Action.CHANGED)], [record("a", **KNOWN)], [found])
+    (line,) = made.records
+    assert (line.attributes.title, line.attributes.groups, line.quality) == (
+        "New",
+        None,
+        Quality.POOR,
+    )
 
 
 @pytest.mark.parametrize("reason", [Reason.EMPTY, Reason.NO_TEXT])

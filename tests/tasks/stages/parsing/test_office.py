@@ -42,7 +42,7 @@ def test_word_headings_follow_styles_through_their_ancestors(tmp_path: Path):
     parsed = _parse(path)
 
     assert [element.level for element in parsed.elements] == [1, 1, 0]
-    assert parsed.title == "First"
+    assert parsed.attributes.title == "First"
 
 
 def test_word_takes_insertions_and_leaves_deletions(tmp_path: Path):
@@ -83,7 +83,7 @@ def test_word_tables_keep_rows_and_repeat_the_header():
     assert rows[0].text == "Header 0.0 | Header 0.1 | Header 0.2"
     assert rows[0].header == ""
     assert rows[1].header == rows[0].text
-    assert parsed.title == "Test with tables"
+    assert parsed.attributes.title == "Test with tables"
 
 
 def test_slides_keep_their_numbers_and_tables():

@@ -26,7 +26,7 @@ def test_pages_and_outline_are_kept():
     found = [(element.level, element.page, element.text) for element in parsed.elements]
     assert (2, 1, "France") in found
     assert (0, 2, "This is a page about Denmark") in found
-    assert parsed.title == "Countries"
+    assert parsed.attributes.title == "Countries"
 
 
 def test_french_text_comes_out_whole():

@@ -112,7 +112,7 @@ def test_markdown_structure_is_kept(tmp_path: Path):
         "\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```py\nx  =  1\n```\n",
     )
 
-    assert parsed.title == "Le titre"
+    assert parsed.attributes.title == "Le titre"
     assert [(element.kind, element.text) for element in parsed.elements] == [
         (ElementKind.HEADING, "One two"),
         (ElementKind.PARAGRAPH, "A link and code."),
@@ -142,7 +142,7 @@ def test_html_keeps_content_and_leaves_furniture(tmp_path: Path):
         "<table><tr><th>A<th>B<tr><td>1<td>2</table><pre>x\n  y</pre><footer>end</footer>",
     )
 
-    assert parsed.title == "T"
+    assert parsed.attributes.title == "T"
     assert [(element.kind, element.level, element.text) for element in parsed.elements] == [
         (ElementKind.HEADING, 2, "Heading"),
         (ElementKind.PARAGRAPH, 0, "Café au lait"),
