@@ -6,6 +6,7 @@ entities from outside, without a network and without depth beyond libxml2's own 
 
 import posixpath
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,11 +26,11 @@ _CONTENT_TYPES = "[Content_Types].xml"
 
 
 @contextmanager
-def open_package(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open an Office document.
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip archive that keeps its bounds.
 
     Raises:
-        ParseRefused: It is damaged, encrypted, unfolds to too much, or is no Office document.
+        ParseRefused: It is damaged, encrypted or unfolds to too much.
     """
     try:
         archive = zipfile.ZipFile(path)
@@ -37,12 +38,23 @@ def open_package(path: Path) -> Iterator[zipfile.ZipFile]:
         raise ParseRefused(Reason.CORRUPT, describe(error)) from error
     with archive:
         _hold_to_bounds(archive)
-        if _CONTENT_TYPES not in archive.namelist():
-            raise ParseRefused(Reason.CORRUPT, "a zip archive without the parts of a document")
         try:
             yield archive
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
             raise ParseRefused(Reason.CORRUPT, describe(error)) from error
+
+
+@contextmanager
+def open_package(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an Office document.
+
+    Raises:
+        ParseRefused: It is damaged, encrypted, unfolds to too much, or is no Office document.
+    """
+    with open_archive(path) as archive:
+        if _CONTENT_TYPES not in archive.namelist():
+            raise ParseRefused(Reason.CORRUPT, "a zip archive without the parts of a document")
+        yield archive
 
 
 def read_xml(archive: zipfile.ZipFile, part: str) -> etree._Element | None:

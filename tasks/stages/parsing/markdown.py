@@ -4,6 +4,7 @@ Invariant: one pass over the lines; no construct makes the time grow faster than
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from tasks.stages.parsing.builder import ElementBuilder, join_cells
@@ -41,10 +42,20 @@ def parse_markdown(path: Path) -> ParsedDocument:
         ParseRefused: The file is no text.
     """
     decoded = decode(path.read_bytes())
+    return read_markdown(decoded.text, warnings=decoded.warnings)
+
+
+def read_markdown(text: str, *, warnings: Iterable[str] = ()) -> ParsedDocument:
+    """Return what a text with Markdown's marks says.
+
+    Args:
+        text: A whole document, or a cell of a notebook.
+        warnings: Notes on how it was decoded.
+    """
     reader = _Reader()
-    for warning in decoded.warnings:
+    for warning in warnings:
         reader.builder.warn(warning)
-    lines = normalise(decoded.text).split("\n")
+    lines = normalise(text).split("\n")
     title, start = _front_matter(lines)
     for line in _COMMENT.sub("", "\n".join(lines[start:])).split("\n"):
         reader.read(line)
