@@ -57,8 +57,15 @@ def open_package(path: Path) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def read_xml(archive: zipfile.ZipFile, part: str) -> etree._Element | None:
+def read_xml(
+    archive: zipfile.ZipFile, part: str, *, declared: bool = False
+) -> etree._Element | None:
     """Parse a part, or return None when it is absent.
+
+    Args:
+        archive: Where the part is.
+        part: Its name.
+        declared: Whether it may bear a document type declaration, as Office's parts never do.
 
     Raises:
         ParseRefused: It is no well-formed XML, or nested too deeply.
@@ -67,22 +74,30 @@ def read_xml(archive: zipfile.ZipFile, part: str) -> etree._Element | None:
         data = archive.read(part)
     except KeyError:
         return None
-    return parse_xml(data, part)
+    return parse_xml(data, part, declared=declared)
 
 
-def parse_xml(data: bytes, part: str) -> etree._Element:
-    """Parse the content of a part.
+def parse_xml(data: bytes, part: str, *, declared: bool = False) -> etree._Element:
+    """Parse the content of a part; of entities only those that it defines itself are put in.
+
+    Args:
+        data: The content.
+        part: What to call it in messages.
+        declared: Whether it may bear a document type declaration.
 
     Raises:
         ParseRefused: It is no well-formed XML, or nested too deeply.
     """
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    parser = etree.XMLParser(
+        resolve_entities="internal" if declared else False, no_network=True, load_dtd=False
+    )
     try:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
-        reason = Reason.TOO_LARGE if "depth" in str(error).lower() else Reason.CORRUPT
+        swollen = any(word in str(error).lower() for word in ("depth", "amplification", "loop"))
+        reason = Reason.TOO_LARGE if swollen else Reason.CORRUPT
         raise ParseRefused(reason, f"part {posixpath.basename(part)}: {describe(error)}") from error
-    if root.getroottree().docinfo.internalDTD is not None:
+    if not declared and root.getroottree().docinfo.internalDTD is not None:
         raise ParseRefused(Reason.CORRUPT, "a document type declaration, which Office never writes")
     return root
 
