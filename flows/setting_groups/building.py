@@ -12,7 +12,7 @@ class BuildingSettings(BaseModel):
     hnsw_ef_construction: int = Field(100, ge=8, description="Candidates looked at while building")
     hnsw_ef_search: int = Field(64, ge=1, description="Candidates looked at while searching")
     shard_storage: Literal["flat", "fp16", "sq8"] = Field(
-        "flat", description="How shards store vectors: 32, 16 (as exact here) or 8 bits a number"
+        "fp16", description="How shards store vectors: 32, 16 (as exact here) or 8 bits a number"
     )
     recall_gate: float = Field(
         0.95, ge=0, le=1, description="Recall of a graph below which its shard is searched exactly"

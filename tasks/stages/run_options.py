@@ -73,7 +73,7 @@ class BuildOptions:
     checkpoint_rows: int = 50_000
     threads: int = 1
     exact_rows: int = 50_000
-    storage: str = "flat"
+    storage: str = "fp16"
     recall: RecallOptions = field(default_factory=RecallOptions)
 
 

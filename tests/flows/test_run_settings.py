@@ -47,7 +47,7 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     "hnsw_m": ("16", lambda run: run.build.m, 16),
     "hnsw_ef_construction": ("50", lambda run: run.build.ef_construction, 50),
     "hnsw_ef_search": ("99", lambda run: run.build.ef_search, 99),
-    "shard_storage": ("fp16", lambda run: run.build.storage, "fp16"),
+    "shard_storage": ("flat", lambda run: run.build.storage, "flat"),
     "recall_gate": ("0.9", lambda run: run.build.recall.least, 0.9),
     "index_batch_rows": ("77", lambda run: run.build.add_batch_rows, 77),
     "max_shard_rows": ("1000", lambda run: run.build.max_shard_rows, 1000),
