@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index_store.attributes import NO_ATTRIBUTES
-from index_store.records import Chunk, Quality, Reason
+from index_store.records import Chunk, Reason
 from tasks.stages.parsing.description import describe_document
 from tasks.stages.parsing.dispatch import parse_as
 from tasks.stages.parsing.elements import ParsedDocument
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.outcome import Outcome, rejected
+from tasks.stages.parsing.quality import judge, measure
 from tasks.stages.parsing.refusal import ParseRefused, describe
 from tasks.stages.parsing.registry import ParserSpec, find_parser, parser_identity
 from tasks.stages.sidecars.reading import read_sidecars
@@ -62,6 +63,8 @@ def examine(
         content_hash, before = _fingerprint(path, examination.limits)
         parsed = describe_document(_parse(path, spec), described)
         attributes, warnings = parsed.attributes, parsed.warnings
+        verdict = judge(measure(parsed))
+        warnings += tuple(f"poor text: {reason}" for reason in verdict.reasons)
         chunks = _chunk(parsed, examination.chunker)
         _hold_to_state(path, before)
     except ParseRefused as refusal:
@@ -85,7 +88,7 @@ def examine(
     return Outcome(
         chunks=chunks,
         attributes=attributes,
-        quality=Quality.GOOD,
+        quality=verdict.quality,
         warnings=warnings,
         parser=identity,
         content_hash=content_hash,
