@@ -61,7 +61,7 @@ _LIBRE_OFFICE = ("soffice", "libreoffice")
 _PARSERS = (
     ParserSpec(
         name="pdf",
-        revision=1,
+        revision=2,
         extensions=(".pdf",),
         function=f"{_ROOM}.pdf:parse_pdf",
         libraries=("pypdfium2", "pypdf"),
@@ -146,7 +146,7 @@ _PARSERS = (
     ),
     ParserSpec(
         name="html",
-        revision=1,
+        revision=2,
         extensions=(".html", ".htm", ".xhtml"),
         function=f"{_ROOM}.web:parse_html",
         libraries=("selectolax", "charset-normalizer"),
@@ -210,7 +210,7 @@ _PARSERS = (
     ),
     ParserSpec(
         name="markdown",
-        revision=1,
+        revision=2,
         extensions=(".md",),
         function=f"{_ROOM}.markdown:parse_markdown",
         libraries=("charset-normalizer",),
@@ -218,7 +218,7 @@ _PARSERS = (
     ),
     ParserSpec(
         name="rst",
-        revision=1,
+        revision=2,
         extensions=(".rst",),
         function=f"{_ROOM}.restructured:parse_rst",
         libraries=("charset-normalizer",),
