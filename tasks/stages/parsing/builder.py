@@ -44,6 +44,7 @@ class ElementBuilder:
         self._warnings: dict[str, None] = {}
         self._place = _NOWHERE
         self._described = NO_ATTRIBUTES
+        self._pages = 0
 
     def move_to(self, place: Place) -> None:
         """Give all later elements this place."""
@@ -75,6 +76,10 @@ class ElementBuilder:
         """Say what the document tells of itself; its title is given to `build`."""
         self._described = attributes
 
+    def count_pages(self, pages: int) -> None:
+        """Say how many pages or slides the file has, those without text included."""
+        self._pages = pages
+
     def warn(self, warning: str) -> None:
         """Note something for the report, once."""
         self._warnings.setdefault(warning)
@@ -92,6 +97,7 @@ class ElementBuilder:
                 self._described, title=(one_line(title) or next(headings, ""))[:_TITLE_LENGTH]
             ),
             warnings=tuple(self._warnings),
+            pages=self._pages,
         )
 
     def _append(

@@ -34,6 +34,7 @@ class Element:
         sheet: Sheet name, or None.
         row: 1-based sheet row, or None.
         header: For a table row, the text of the table's header row, else empty. Chunks repeat it.
+        section: Titles of the chapters that a sidecar has it in, the outermost first.
     """
 
     kind: ElementKind
@@ -44,6 +45,7 @@ class Element:
     sheet: str | None = None
     row: int | None = None
     header: str = ""
+    section: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +58,13 @@ class ParsedDocument:
             first heading.
         warnings: Short notes for the report, such as "encoding guessed: cp1252"; never document
             text.
+        pages: Pages or slides of the file, those without text included; 0 without pages.
+        confidence: Mean confidence of text that was recognised in images, in [0, 1]; None when
+            none was.
     """
 
     elements: tuple[Element, ...]
     attributes: DocumentAttributes = NO_ATTRIBUTES
     warnings: tuple[str, ...] = ()
+    pages: int = 0
+    confidence: float | None = None

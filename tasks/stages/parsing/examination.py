@@ -10,14 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from index_store.records import Chunk, Quality, Reason
+from index_store.attributes import NO_ATTRIBUTES
+from index_store.records import Chunk, Reason
 from tasks.stages.parsing.description import describe_document
 from tasks.stages.parsing.dispatch import parse_as
 from tasks.stages.parsing.elements import ParsedDocument
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.outcome import Outcome, rejected
+from tasks.stages.parsing.quality import judge, measure
 from tasks.stages.parsing.refusal import ParseRefused, describe
 from tasks.stages.parsing.registry import ParserSpec, find_parser, parser_identity
+from tasks.stages.sidecars.reading import read_sidecars
 
 _PIECE_BYTES = 1 << 20
 
@@ -37,23 +40,31 @@ class Examination:
     chunker: Chunker
 
 
-def examine(name: str, parser: str, examination: Examination) -> Outcome:
+def examine(
+    name: str, parser: str, examination: Examination, sidecars: Sequence[str] = ()
+) -> Outcome:
     """Read, parse and chunk one document.
 
     Args:
         name: Path of the file.
         parser: Name of a registered parser, or "module:function".
         examination: Limits and chunker.
+        sidecars: Paths of the files that describe it, the outermost folder's first.
     """
     path = Path(name)
     identity = parser_identity(parser, examination.limits)
     content_hash = ""
     warnings: tuple[str, ...] = ()
+    attributes = NO_ATTRIBUTES
     try:
         spec = find_parser(parser)
+        described = read_sidecars(sidecars, path.name)
+        attributes, warnings = described.attributes, described.warnings
         content_hash, before = _fingerprint(path, examination.limits)
-        parsed = _parse(path, spec)
-        warnings = parsed.warnings
+        parsed = describe_document(_parse(path, spec), described)
+        attributes, warnings = parsed.attributes, parsed.warnings
+        verdict = judge(measure(parsed))
+        warnings += tuple(f"poor text: {reason}" for reason in verdict.reasons)
         chunks = _chunk(parsed, examination.chunker)
         _hold_to_state(path, before)
     except ParseRefused as refusal:
@@ -63,6 +74,7 @@ def examine(name: str, parser: str, examination: Examination) -> Outcome:
             parser=identity,
             content_hash=content_hash,
             warnings=warnings,
+            attributes=attributes,
         )
     except FileNotFoundError:
         return rejected(Reason.CHANGED, "the file vanished", parser=identity)
@@ -75,8 +87,8 @@ def examine(name: str, parser: str, examination: Examination) -> Outcome:
         )
     return Outcome(
         chunks=chunks,
-        attributes=describe_document(parsed),
-        quality=Quality.GOOD,
+        attributes=attributes,
+        quality=verdict.quality,
         warnings=warnings,
         parser=identity,
         content_hash=content_hash,

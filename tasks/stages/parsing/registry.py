@@ -51,7 +51,7 @@ _ROOM = "tasks.stages.parsing"
 _PARSERS = (
     ParserSpec(
         name="pdf",
-        revision=1,
+        revision=2,
         extensions=(".pdf",),
         function=f"{_ROOM}.pdf:parse_pdf",
         libraries=("pypdfium2", "pypdf"),
@@ -86,7 +86,7 @@ _PARSERS = (
     ),
     ParserSpec(
         name="html",
-        revision=1,
+        revision=2,
         extensions=(".html",),
         function=f"{_ROOM}.web:parse_html",
         libraries=("selectolax", "charset-normalizer"),
@@ -100,10 +100,10 @@ _PARSERS = (
     ),
     ParserSpec(
         name="markdown",
-        revision=1,
+        revision=2,
         extensions=(".md",),
         function=f"{_ROOM}.markdown:parse_markdown",
-        libraries=("charset-normalizer",),
+        libraries=("charset-normalizer", "PyYAML"),
     ),
     ParserSpec(
         name="text",
