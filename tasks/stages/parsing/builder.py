@@ -72,6 +72,19 @@ class ElementBuilder:
         """
         self._append(ElementKind.TABLE_ROW, join_cells(cells), row=row, header=header)
 
+    def include(self, parsed: ParsedDocument, *, below: int = 0) -> None:
+        """Add all that a part of the document holds, such as a chapter or an attachment.
+
+        Args:
+            parsed: The part; its places are kept.
+            below: Levels by which its headings go down.
+        """
+        for element in parsed.elements:
+            level = element.level + below if element.level else 0
+            self._elements.append(replace(element, level=level))
+        for warning in parsed.warnings:
+            self.warn(warning)
+
     def describe(self, attributes: DocumentAttributes) -> None:
         """Say what the document tells of itself; its title is given to `build`."""
         self._described = attributes

@@ -5,6 +5,7 @@ Invariant: one pass over the lines; no construct makes the time grow faster than
 
 import re
 import tomllib
+from collections.abc import Iterable
 from datetime import date, time
 from pathlib import Path
 
@@ -48,10 +49,20 @@ def parse_markdown(path: Path) -> ParsedDocument:
         ParseRefused: The file is no text.
     """
     decoded = decode(path.read_bytes())
+    return read_markdown(decoded.text, warnings=decoded.warnings)
+
+
+def read_markdown(text: str, *, warnings: Iterable[str] = ()) -> ParsedDocument:
+    """Return what a text with Markdown's marks says.
+
+    Args:
+        text: A whole document, or a cell of a notebook.
+        warnings: Notes on how it was decoded.
+    """
     reader = _Reader()
-    for warning in decoded.warnings:
+    for warning in warnings:
         reader.builder.warn(warning)
-    lines = normalise(decoded.text).split("\n")
+    lines = normalise(text).split("\n")
     front, start = _front_matter(lines)
     attributes = _described(front, reader.builder)
     for line in _COMMENT.sub("", "\n".join(lines[start:])).split("\n"):

@@ -3,7 +3,9 @@
 Invariant: names, extensions and identities are found without importing any parsing library.
 """
 
+import hashlib
 import importlib
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +18,7 @@ from tasks.stages.parsing.limits import Limits
 
 Parse = Callable[[Path], ParsedDocument]
 
-COMMON_REVISION = 2
+COMMON_REVISION = 3
 """Raised when detection, decoding, normalisation or attributes change what any parser returns."""
 
 
@@ -30,6 +32,9 @@ class ParserSpec:
         extensions: Lower-case extensions with their dot.
         function: Dotted name "module:function" of `parse(path) -> ParsedDocument`.
         libraries: Distributions whose version changes what the parser returns.
+        programs: Programs of the system whose presence changes what the parser returns.
+        is_text: Whether its documents are plain text, so that only their name tells what they are.
+        has_children: Whether its documents hold documents of other parsers.
     """
 
     name: str
@@ -37,6 +42,9 @@ class ParserSpec:
     extensions: tuple[str, ...]
     function: str
     libraries: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    is_text: bool = False
+    has_children: bool = False
 
     def parse(self, path: Path) -> ParsedDocument:
         """Parse a file; imports what it needs on first use.
@@ -48,6 +56,8 @@ class ParserSpec:
 
 
 _ROOM = "tasks.stages.parsing"
+_DIGEST_CHARS = 16
+_LIBRE_OFFICE = ("soffice", "libreoffice")
 _PARSERS = (
     ParserSpec(
         name="pdf",
@@ -59,21 +69,21 @@ _PARSERS = (
     ParserSpec(
         name="docx",
         revision=1,
-        extensions=(".docx",),
+        extensions=(".docx", ".docm", ".dotx", ".dotm"),
         function=f"{_ROOM}.word:parse_docx",
         libraries=("lxml",),
     ),
     ParserSpec(
         name="pptx",
         revision=1,
-        extensions=(".pptx",),
+        extensions=(".pptx", ".pptm"),
         function=f"{_ROOM}.slides:parse_pptx",
         libraries=("python-pptx", "lxml"),
     ),
     ParserSpec(
         name="sheets",
         revision=1,
-        extensions=(".xlsx", ".xlsm", ".xls"),
+        extensions=(".xlsx", ".xlsm", ".xls", ".xlsb"),
         function=f"{_ROOM}.sheets:parse_sheets",
         libraries=("python-calamine", "openpyxl"),
     ),
@@ -85,25 +95,134 @@ _PARSERS = (
         libraries=("lxml",),
     ),
     ParserSpec(
+        name="odt",
+        revision=1,
+        extensions=(".odt", ".ott"),
+        function=f"{_ROOM}.open_document:parse_odt",
+        libraries=("lxml",),
+    ),
+    ParserSpec(
+        name="odp",
+        revision=1,
+        extensions=(".odp",),
+        function=f"{_ROOM}.open_document:parse_odp",
+        libraries=("lxml",),
+    ),
+    ParserSpec(
+        name="ods",
+        revision=1,
+        extensions=(".ods",),
+        function=f"{_ROOM}.open_document:parse_ods",
+        libraries=("lxml",),
+    ),
+    ParserSpec(
+        name="doc",
+        revision=1,
+        extensions=(".doc",),
+        function=f"{_ROOM}.old_office:parse_doc",
+        libraries=("lxml",),
+        programs=_LIBRE_OFFICE,
+    ),
+    ParserSpec(
+        name="ppt",
+        revision=1,
+        extensions=(".ppt",),
+        function=f"{_ROOM}.old_office:parse_ppt",
+        libraries=("python-pptx", "lxml"),
+        programs=_LIBRE_OFFICE,
+    ),
+    ParserSpec(
+        name="rtf",
+        revision=1,
+        extensions=(".rtf",),
+        function=f"{_ROOM}.rtf:parse_rtf",
+    ),
+    ParserSpec(
+        name="epub",
+        revision=1,
+        extensions=(".epub",),
+        function=f"{_ROOM}.epub:parse_epub",
+        libraries=("lxml", "selectolax"),
+    ),
+    ParserSpec(
         name="html",
         revision=2,
-        extensions=(".html",),
+        extensions=(".html", ".htm", ".xhtml"),
         function=f"{_ROOM}.web:parse_html",
         libraries=("selectolax", "charset-normalizer"),
+        is_text=True,
+    ),
+    ParserSpec(
+        name="xml",
+        revision=1,
+        extensions=(".xml",),
+        function=f"{_ROOM}.markup:parse_markup",
+        libraries=("lxml", "selectolax"),
+        is_text=True,
+    ),
+    ParserSpec(
+        name="json",
+        revision=1,
+        extensions=(".json",),
+        function=f"{_ROOM}.structured:parse_json",
+        libraries=("selectolax",),
+        is_text=True,
+    ),
+    ParserSpec(
+        name="notebook",
+        revision=1,
+        extensions=(".ipynb",),
+        function=f"{_ROOM}.notebook:parse_notebook",
+        libraries=("selectolax",),
+        is_text=True,
+    ),
+    ParserSpec(
+        name="eml",
+        revision=1,
+        extensions=(".eml",),
+        function=f"{_ROOM}.messages:parse_eml",
+        is_text=True,
+        has_children=True,
+    ),
+    ParserSpec(
+        name="mbox",
+        revision=1,
+        extensions=(".mbox",),
+        function=f"{_ROOM}.messages:parse_mbox",
+        is_text=True,
+        has_children=True,
+    ),
+    ParserSpec(
+        name="msg",
+        revision=1,
+        extensions=(".msg",),
+        function=f"{_ROOM}.outlook:parse_msg",
+        libraries=("olefile",),
+        has_children=True,
     ),
     ParserSpec(
         name="csv",
         revision=1,
-        extensions=(".csv",),
+        extensions=(".csv", ".tsv"),
         function=f"{_ROOM}.delimited:parse_csv",
         libraries=("charset-normalizer",),
+        is_text=True,
     ),
     ParserSpec(
         name="markdown",
         revision=2,
         extensions=(".md",),
         function=f"{_ROOM}.markdown:parse_markdown",
-        libraries=("charset-normalizer", "PyYAML"),
+        libraries=("charset-normalizer",),
+        is_text=True,
+    ),
+    ParserSpec(
+        name="rst",
+        revision=2,
+        extensions=(".rst",),
+        function=f"{_ROOM}.restructured:parse_rst",
+        libraries=("charset-normalizer",),
+        is_text=True,
     ),
     ParserSpec(
         name="text",
@@ -111,6 +230,23 @@ _PARSERS = (
         extensions=(".txt",),
         function=f"{_ROOM}.plain:parse_text",
         libraries=("charset-normalizer",),
+        is_text=True,
+    ),
+    ParserSpec(
+        name="log",
+        revision=1,
+        extensions=(".log",),
+        function=f"{_ROOM}.plain:parse_log",
+        libraries=("charset-normalizer",),
+        is_text=True,
+    ),
+    ParserSpec(
+        name="compressed",
+        revision=1,
+        extensions=(".gz", ".bz2", ".xz", ".zst"),
+        function=f"{_ROOM}.compressed:parse_compressed",
+        libraries=("zstandard",),
+        has_children=True,
     ),
 )
 _BY_NAME = {spec.name: spec for spec in _PARSERS}
@@ -153,10 +289,31 @@ def parser_identity(name: str, limits: Limits) -> str:
         limits: Bounds under which the parser runs; a document refused under others is due again.
     """
     spec = find_parser(name)
-    libraries = [f"{library}-{_version(library)}" for library in spec.libraries]
+    libraries = _libraries(spec)
+    if spec.has_children:
+        others = " ".join(_own_identity(other) for other in _PARSERS)
+        libraries.append(f"children-{hashlib.sha256(others.encode()).hexdigest()[:_DIGEST_CHARS]}")
     sizes = (limits.memory_bytes, limits.file_bytes, limits.output_bytes)
     bounds = "-".join(["limits", f"{limits.wall_s:g}s", *map(str, sizes)])
     return " ".join([f"{spec.name}/{COMMON_REVISION}.{spec.revision}", *libraries, bounds])
+
+
+def _own_identity(spec: ParserSpec) -> str:
+    return " ".join([f"{spec.name}/{spec.revision}", *_libraries(spec)])
+
+
+def _libraries(spec: ParserSpec) -> list[str]:
+    found = [f"{library}-{_version(library)}" for library in spec.libraries]
+    if spec.programs:
+        found.append(
+            f"{spec.programs[0]}-{'present' if _is_installed(spec.programs) else 'absent'}"
+        )
+    return found
+
+
+@lru_cache(maxsize=8)
+def _is_installed(programs: tuple[str, ...]) -> bool:
+    return any(shutil.which(program) for program in programs)
 
 
 @lru_cache(maxsize=64)

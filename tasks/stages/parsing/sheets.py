@@ -34,12 +34,13 @@ from tasks.stages.parsing.sparse_sheets import Sheet, read_sparse
 _DENSE_CELLS = 20_000_000
 """A reader that fills rectangles gets no larger one; 32 bytes a cell."""
 _LOCKED = "a password is needed to open this workbook"
+_BINARY_WORKBOOK = "xl/workbook.bin"
 _FEW_WORDS = 3
 _TEXT_CELLS = 5_000_000
 
 
 def parse_sheets(path: Path) -> ParsedDocument:
-    """Parse an .xlsx, .xlsm or .xls file.
+    """Parse an .xlsx, .xlsm, .xlsb or .xls file.
 
     Raises:
         ParseRefused: It is damaged, encrypted, too large or no workbook.
@@ -109,9 +110,16 @@ def _is_package(path: Path) -> bool:
 def _open(path: Path) -> CalamineWorkbook:
     """Open a workbook under a name that says what it is; calamine believes the extension."""
     with tempfile.TemporaryDirectory() as folder:
-        link = Path(folder) / ("workbook.xlsx" if _is_package(path) else "workbook.xls")
+        link = Path(folder) / f"workbook{_ending(path)}"
         link.symlink_to(path.absolute())
         return CalamineWorkbook.from_path(link)
+
+
+def _ending(path: Path) -> str:
+    if not _is_package(path):
+        return ".xls"
+    with open_package(path) as archive:
+        return ".xlsb" if _BINARY_WORKBOOK in archive.namelist() else ".xlsx"
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[tuple[int, list[str]]]:

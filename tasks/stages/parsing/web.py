@@ -65,7 +65,7 @@ _CONTEXTS: dict[str, _Context] = {
 
 
 def parse_html(path: Path) -> ParsedDocument:
-    """Parse an .html file.
+    """Parse an .html, .htm or .xhtml file.
 
     Raises:
         ParseRefused: The file is no text.
@@ -73,7 +73,20 @@ def parse_html(path: Path) -> ParsedDocument:
     data = path.read_bytes()
     declared = _CHARSET.search(data[:_HEAD_BYTES])
     decoded = decode(data, declared=declared[1].decode("ascii") if declared else "")
-    text = _DATA_URI.sub("", decoded.text.replace("\0", ""))
+    return read_page(decoded.text, warnings=decoded.warnings)
+
+
+def read_page(page: str, *, warnings: Iterable[str] = ()) -> ParsedDocument:
+    """Return what a page of HTML says, boilerplate left out where there is more.
+
+    Args:
+        page: Markup of a whole page or of a part.
+        warnings: Notes on how it was decoded.
+
+    Raises:
+        ParseRefused: It is nested too deeply.
+    """
+    text = _DATA_URI.sub("", page.replace("\0", ""))
     if len(text) > _LONG_PAGE and _depth(text) > _DEEPEST:
         raise ParseRefused(Reason.TOO_LARGE, "nested too deeply")
     tree = LexborHTMLParser(text)
@@ -81,10 +94,10 @@ def parse_html(path: Path) -> ParsedDocument:
     if body is None:
         raise ParseRefused(Reason.CORRUPT, "no HTML tree comes out")
     attributes = describe_page(tree)
-    whole = _walk(body, attributes, decoded.warnings, whole=True)
+    whole = _walk(body, attributes, warnings, whole=True)
     for root in (tree.css_first(_MAIN), body):
         if root is not None:
-            part = _walk(root, attributes, decoded.warnings, whole=False)
+            part = _walk(root, attributes, warnings, whole=False)
             if _size(part) >= _MAIN_SHARE * _size(whole):
                 return part
     return whole
