@@ -109,6 +109,8 @@ def run_options(settings: Settings, run: str) -> RunOptions:
             max_tokens=settings.max_chunk_tokens,
             overlap_tokens=settings.chunk_overlap_tokens,
             min_chars=settings.min_chunk_chars,
+            splitter=settings.splitter,
+            context_line=settings.context_line,
         ),
         embed=EmbedOptions(
             spec=settings.embedder,

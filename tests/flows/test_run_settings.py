@@ -49,6 +49,8 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     "tika_timeout_s": ("7", lambda run: run.tika.timeout_s, 7.0),
     "max_chunk_tokens": ("300", lambda run: run.chunk.max_tokens, 300),
     "chunk_overlap_tokens": ("5", lambda run: run.chunk.overlap_tokens, 5),
+    "splitter": ("window", lambda run: run.chunk.splitter, "window"),
+    "context_line": ("on", lambda run: run.chunk.context_line, True),
     "min_chunk_chars": ("0", lambda run: run.chunk.min_chars, 0),
     "embedder": ("hashing:32", lambda run: run.embed.spec, "hashing:32"),
     "embed_dimension": ("32", lambda run: run.embed.dimension, 32),
