@@ -66,7 +66,7 @@ class DocumentFilter:
     keywords: tuple[str, ...] = ()
     date_from: str = ""
     date_until: str = ""
-    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         """Check the dates.

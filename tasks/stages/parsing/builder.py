@@ -45,6 +45,7 @@ class ElementBuilder:
         self._place = _NOWHERE
         self._described = NO_ATTRIBUTES
         self._pages = 0
+        self._confidence: float | None = None
 
     def move_to(self, place: Place) -> None:
         """Give all later elements this place."""
@@ -95,9 +96,21 @@ class ElementBuilder:
         for warning in parsed.warnings:
             self.warn(warning)
 
+    def include_here(self, parsed: ParsedDocument) -> None:
+        """Add all that a part of the document holds, as standing where the builder stands."""
+        place = self._place
+        self._elements += [
+            replace(each, page=place.page, slide=place.slide, sheet=place.sheet)
+            for each in parsed.elements
+        ]
+
     def describe(self, attributes: DocumentAttributes) -> None:
         """Say what the document tells of itself; its title is given to `build`."""
         self._described = attributes
+
+    def recognised(self, confidence: float) -> None:
+        """Say with what confidence text was recognised in images, in [0, 1]."""
+        self._confidence = confidence
 
     def count_pages(self, pages: int) -> None:
         """Say how many pages or slides the file has, those without text included."""
@@ -121,6 +134,7 @@ class ElementBuilder:
             ),
             warnings=tuple(self._warnings),
             pages=self._pages,
+            confidence=self._confidence,
         )
 
     def _append(
