@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from index_store.attributes import NO_ATTRIBUTES, DocumentAttributes
 from tasks.stages.parsing.elements import Element, ElementKind, ParsedDocument
-from tasks.stages.parsing.normalisation import normalise, one_line
+from tasks.stages.parsing.normalisation import normalise, oddities, one_line
 
 CELL_SEPARATOR = " | "
 _TITLE_LENGTH = 300
@@ -51,16 +51,24 @@ class ElementBuilder:
         """Give all later elements this place."""
         self._place = place
 
+    def notice(self, raw: str) -> None:
+        """Warn of what is odd about a raw text; `add` and its kin do so themselves."""
+        for oddity in oddities(raw):
+            self.warn(oddity)
+
     def add(self, kind: ElementKind, text: str) -> None:
         """Add a piece of running text, its line ends made spaces."""
+        self.notice(text)
         self._append(kind, one_line(text))
 
     def add_heading(self, text: str, level: int) -> None:
         """Add a heading, level 1 for the outermost."""
+        self.notice(text)
         self._append(ElementKind.HEADING, one_line(text), level=max(1, level))
 
     def add_code(self, text: str) -> None:
         """Add preformatted text with its lines and indentation."""
+        self.notice(text)
         self._append(ElementKind.CODE, normalise(text).strip("\n").rstrip())
 
     def add_row(self, cells: Sequence[str], *, row: int | None = None, header: str = "") -> None:
@@ -71,6 +79,8 @@ class ElementBuilder:
             row: 1-based sheet row, or None.
             header: Text of the table's header row, from `join_cells`.
         """
+        for cell in cells:
+            self.notice(cell)
         self._append(ElementKind.TABLE_ROW, join_cells(cells), row=row, header=header)
 
     def include(self, parsed: ParsedDocument, *, below: int = 0) -> None:
