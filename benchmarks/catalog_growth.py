@@ -121,7 +121,7 @@ def plan_night(
     storage: FolderStorage, base: Manifest, files: list[ListedFile]
 ) -> tuple[Plan, dict[str, str]]:
     """Plan as a run does."""
-    looked = look_quickly(files, look(storage, base.catalog), lambda _: KEY, retry_rejected=False)
+    looked = look_quickly(files, look(storage, base.catalog), lambda *_: KEY, retry_rejected=False)
     uris = [*(file.uri for file in looked.files), *looked.vanished]
     known = find_documents(storage, base.catalog, uris)
     hashes = {

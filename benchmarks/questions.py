@@ -20,6 +20,7 @@ import numpy as np
 
 from index_store.embedder import Embedder
 from index_store.embedders.registry import open_embedder, spec_string
+from index_store.search_options import Question, SearchOptions
 from index_store.snapshot import Snapshot
 from index_store.storage.opening import open_storage
 
@@ -85,7 +86,7 @@ def ask_questions(
             continue
         vector = embedder.embed_question(query["text"])
         began = time.perf_counter()
-        hits = snapshot.search(vector, 50, question=query["text"])
+        hits = snapshot.search(Question(text=query["text"], vector=vector), SearchOptions(k=50))
         spent += time.perf_counter() - began
         found = list(dict.fromkeys(hit.uri for hit in hits))[:DEPTH]
         ideal = sum(1 / np.log2(place + 2) for place in range(min(DEPTH, len(wanted))))
@@ -107,8 +108,9 @@ def ask_sentences(snapshot: Snapshot, embedder: Embedder) -> tuple[float, float,
                 continue
             vector = embedder.embed_question(sentence)
             asked += 1
-            quoted += snapshot.search(vector, 1, question=sentence)[0].uri == uri
-            plain += snapshot.search(vector, 1)[0].uri == uri
+            asked = Question(text=sentence, vector=vector)
+            quoted += snapshot.search(asked, SearchOptions(k=1))[0].uri == uri
+            plain += snapshot.nearest(vector, 1)[0].uri == uri
     return quoted / asked, plain / asked, asked
 
 

@@ -1,6 +1,7 @@
 """The commands that only look: plan, search, status, rejected. None of them writes."""
 
 import textwrap
+from collections.abc import Sequence
 
 import click
 
@@ -24,6 +25,7 @@ from index_store.errors import UsageError
 from index_store.log import CommitLog
 from index_store.log_records import CANDIDATE, PRODUCTION, resolve_version
 from index_store.records import Hit
+from index_store.search_options import Question, SearchOptions
 from index_store.snapshot import Snapshot, SnapshotOptions
 from index_store.storage.opening import open_storage
 from index_store.storage.verdicts import read_fitness
@@ -85,7 +87,7 @@ def search_once(
             vector = embedder.embed_question(question)
         finally:
             embedder.close()
-        hits = snapshot.search(vector, count, question=question)
+        hits = snapshot.search(Question(text=question, vector=vector), SearchOptions(k=count))
         links = link_options(settings)
         if as_json:
             found = [hit_json(hit, links) for hit in hits]
@@ -186,7 +188,7 @@ def _print_plan(planned: Planned, cost: Estimate) -> None:
         click.echo(f"… and {len(told) - SHOWN_ITEMS} more; --json lists all")
 
 
-def _print_hits(hits: list[Hit], links: LinkOptions, question: str) -> None:
+def _print_hits(hits: Sequence[Hit], links: LinkOptions, question: str) -> None:
     if not hits:
         click.echo("nothing found")
     for number, hit in enumerate(hits, start=1):

@@ -80,6 +80,8 @@ def run_options(settings: Settings, run: str) -> RunOptions:
             include=settings.include,
             exclude=settings.exclude,
             allow_outside_root=settings.allow_outside_root,
+            sidecars=settings.sidecars,
+            folder_sidecar=settings.folder_sidecar,
         ),
         change=ChangeOptions(
             full=settings.full,

@@ -136,16 +136,39 @@ class DocumentRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreParts:
+    """What a score is made of; what was not computed is None.
+
+    Attributes:
+        dense: Cosine similarity of question and chunk, in [-1, 1].
+        lexical: BM25 of the question's words in the chunk, at least 0; comparable within one
+            version and one question only.
+        fused: Both together, in [0, 1]; None unless the search went by both.
+        rerank: What a reranker gave, on its own scale.
+    """
+
+    dense: float | None = None
+    lexical: float | None = None
+    fused: float | None = None
+    rerank: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """One search result.
 
     Attributes:
-        score: Cosine similarity of question and chunk, in [-1, 1].
+        score: What hits are ordered by, quotations apart: the fused score, or the cosine
+            similarity or BM25 when the search went by one of them.
         uri: Name of the document.
         text: Text of the chunk.
         citation: Where in the document.
         chunk: Id of the chunk, 64 hexadecimal characters.
         verbatim: Whether the chunk contains the question word for word.
+        parts: What the score is made of.
+        attributes: What is known of the document: title, url, date, language and so on.
+        context: The chunk with its neighbours joined, when they were asked for; else empty.
+        also_in: Other documents that hold a chunk of the same text, best first.
     """
 
     score: float
@@ -154,3 +177,7 @@ class Hit:
     citation: Citation
     chunk: str
     verbatim: bool = False
+    parts: ScoreParts = ScoreParts()
+    attributes: DocumentAttributes = NO_ATTRIBUTES
+    context: str = ""
+    also_in: tuple[str, ...] = ()

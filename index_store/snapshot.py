@@ -6,7 +6,6 @@ for threads.
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
@@ -25,8 +24,9 @@ from index_store.log import CommitLog
 from index_store.log_records import PRODUCTION, PublishedVersion, resolve_version
 from index_store.manifest import Manifest, ShardEntry
 from index_store.ranking import Quotation, first_unique
-from index_store.records import Hit
+from index_store.records import Hit, ScoreParts
 from index_store.relocations import RelocationMap, decode_relocations
+from index_store.search_options import Question, Retrieval, SearchOptions
 from index_store.shard import ShardReader
 from index_store.storage.base import Storage
 
@@ -35,8 +35,7 @@ MIN_CANDIDATES = 50  # hits looked at for repeated texts
 # Hits looked at for verbatim quotations: of real sentences, 98 % of the chunks that hold them are
 # among the first 50, and all but one in a thousand among the first 200.
 QUOTATION_CANDIDATES = 200
-
-PathFilter = str | Callable[[str], bool]
+DEFAULT_SEARCH = SearchOptions()
 
 _logger = logging.getLogger(__name__)
 
@@ -178,43 +177,50 @@ class Snapshot:
         return self._manifest.counts.chunks_live
 
     def search(
-        self,
-        vector: Vectors,
-        k: int,
-        *,
-        question: str = "",
-        path_filter: PathFilter | None = None,
-    ) -> list[Hit]:
-        """Find the chunks nearest to a question.
+        self, question: Question, options: SearchOptions = DEFAULT_SEARCH
+    ) -> tuple[Hit, ...]:
+        """Find the chunks that answer a question best.
 
         Args:
-            vector: float32, shape (dimension,): the question's embedding, of any length but zero.
-            k: Hits at most, at least 1.
-            question: The question itself; chunks that hold it word for word come first.
-            path_filter: Beginning of the uris that may be returned, or a function that accepts
-                them.
+            question: What is asked; a search by words needs its text, one by vectors its vector. A
+                hybrid search goes by vectors alone when there is no text, or when the version was
+                published without a lexical index.
+            options: How to search, and on whose behalf.
 
         Returns:
-            At most `k` hits: verbatim ones first, then by cosine similarity; a text of one uri
-            only once.
+            At most `options.most` hits: those that hold the question word for word first, then by
+            score; a text of one uri only once.
+
+        Raises:
+            UsageError: The vector is missing or out of bounds, or the version has no lexical index
+                and is to be searched by words.
+        """
+        query = self._query(question, options.retrieval)
+        quotation = Quotation(question.text)
+        depth = QUOTATION_CANDIDATES if quotation.is_long_enough else MIN_CANDIDATES
+        wanted = min(max(depth, 4 * options.most), max(self.rows, 1))
+        found = self._nearest(query, wanted, options.filter.path_prefix)
+        if not quotation.is_long_enough:
+            return tuple(first_unique((self._hit(place) for place in found), options.k))
+        told = [(place, quotation.is_in(place[1].chunks.text(place[2]))) for place in found]
+        told.sort(key=lambda item: not item[1])  # stable: each group keeps its order
+        hits = (self._hit(place, verbatim=said) for place, said in told)
+        return tuple(first_unique(hits, options.k))
+
+    def nearest(self, vector: Vectors, k: int) -> tuple[Hit, ...]:
+        """Find the chunks nearest to a vector, whoever may read them: for gates and tests.
+
+        Args:
+            vector: float32, shape (dimension,), of any length but zero.
+            k: Hits at most, at least 1.
 
         Raises:
             UsageError: `vector` or `k` is out of bounds.
         """
-        if k < 1:
-            raise UsageError(f"k must be at least 1, found {k}")
-        if self._closed:
-            raise UsageError(f"version {self.version} is closed")
-        query = _normalised(vector, self._manifest.embedder.dimension)
-        quotation = Quotation(question)
-        depth = QUOTATION_CANDIDATES if quotation.is_long_enough else MIN_CANDIDATES
-        wanted = min(max(depth, 4 * k), max(self.rows, 1))
-        found = self._nearest(query, wanted, path_filter)
-        if not quotation.is_long_enough:
-            return first_unique((self._hit(place) for place in found), k)
-        told = [(place, quotation.is_in(place[1].chunks.text(place[2]))) for place in found]
-        told.sort(key=lambda item: not item[1])  # stable: each group keeps its order
-        return first_unique((self._hit(place, verbatim=said) for place, said in told), k)
+        options = SearchOptions(
+            k=k, retrieval=Retrieval.DENSE, all_groups=True, near_duplicates=True
+        )
+        return self.search(Question(vector=vector), options)
 
     def chunk_tables(self) -> list[ChunkTable]:
         """Return the chunk table of every shard; rows that are dead stand in them too."""
@@ -237,12 +243,21 @@ class Snapshot:
     ) -> None:
         self.close()
 
-    def _nearest(self, query: Vectors, wanted: int, path_filter: PathFilter | None) -> list[_Place]:
+    def _query(self, question: Question, retrieval: Retrieval) -> Vectors:
+        if self._closed:
+            raise UsageError(f"version {self.version} is closed")
+        if retrieval is Retrieval.LEXICAL:
+            raise UsageError(f"version {self.version} has no lexical index; search it by vectors")
+        if question.vector is None:
+            raise UsageError("a search by vectors needs the question's vector")
+        return _normalised(question.vector, self._manifest.embedder.dimension)
+
+    def _nearest(self, query: Vectors, wanted: int, path_prefix: str) -> list[_Place]:
         """Return the best rows of all shards, best first."""
         exact = self.rows <= self._options.exact_rows
         found: list[_Place] = []
         for shard in self._shards:
-            only = None if path_filter is None else self._accepted_rows(shard, path_filter)
+            only = self._accepted_rows(shard, path_prefix) if path_prefix else None
             # A narrow filter starves the graph, and is cheap to search exactly.
             few = only is not None and int(only.sum()) <= self._options.exact_rows
             scores, rows = shard.reader.search(query, wanted, exact=exact or few, only=only)
@@ -254,19 +269,21 @@ class Snapshot:
         found.sort(key=lambda item: -item[0])
         return found[:wanted]
 
-    def _accepted_rows(self, shard: _OpenShard, path_filter: PathFilter) -> RowMask:
+    def _accepted_rows(self, shard: _OpenShard, path_prefix: str) -> RowMask:
         accepted = np.zeros(shard.chunks.rows, np.bool_)
         for written, start, end in shard.documents:
             uri = self._relocations.uri_of(shard.entry.id, start, written)
-            if uri.startswith(path_filter) if isinstance(path_filter, str) else path_filter(uri):
+            if uri.startswith(path_prefix):
                 accepted[start:end] = True
         return accepted
 
     def _hit(self, place: _Place, *, verbatim: bool = False) -> Hit:
         score, shard, row = place
         stored: StoredChunk = shard.chunks.take([row])[0]
+        cosine = min(1.0, max(-1.0, score))
         return Hit(
-            score=min(1.0, max(-1.0, score)),
+            score=cosine,
+            parts=ScoreParts(dense=cosine),
             uri=self._relocations.uri_of(shard.entry.id, row, stored.uri),
             text=stored.chunk.text,
             citation=stored.chunk.citation,

@@ -9,6 +9,7 @@ import threading
 from index_store.embedder import Embedder
 from index_store.errors import CorruptArtifactError
 from index_store.records import Hit
+from index_store.search_options import DocumentFilter, Question, SearchOptions
 from index_store.snapshot import Snapshot
 from retriever.query import Query
 
@@ -55,12 +56,13 @@ class Generation:
                 f"{self.snapshot.rows} live chunks expected, but a probe found none"
             )
 
-    def search(self, query: Query) -> list[Hit]:
+    def search(self, query: Query) -> tuple[Hit, ...]:
         """Embed the question and search; safe from several threads."""
         vector = self._embedder.embed_question(query.text)
-        return self.snapshot.search(
-            vector, query.k, question=query.text, path_filter=query.path_prefix
+        options = SearchOptions(
+            k=query.k, filter=DocumentFilter(path_prefix=query.path_prefix or "")
         )
+        return self.snapshot.search(Question(text=query.text, vector=vector), options)
 
     def enter(self) -> bool:
         """Count a request in; False when it was retired, then ask for the live one again."""

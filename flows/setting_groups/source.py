@@ -48,6 +48,13 @@ class SourceSettings(BaseModel):
     allow_outside_root: bool = Field(
         False, description="Follow symbolic links that lead out of the source"
     )
+    sidecars: bool = Field(
+        True, description="`NAME.json` beside a document describes it instead of being one"
+    )
+    folder_sidecar: str = Field(
+        "_metadata.json",
+        description="Name of the file that describes every document of its folder and below",
+    )
     full: bool = Field(
         False, description="Index every document anew; stored embeddings are still used"
     )

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from index_store.attributes import NO_ATTRIBUTES, DocumentAttributes
 from index_store.records import DocumentRecord, Reason
 from tasks.stages.building import Placement
 from tasks.stages.checkpoints import DocumentOutcome
@@ -145,9 +146,17 @@ def _done(
         row_end=before.row_end,
         shard_uri=before.shard_uri,
         tokens=before.tokens,
-        attributes=before.attributes,
+        attributes=_kept_attributes(before.attributes, outcome.attributes),
         quality=before.quality,
     )
+
+
+def _kept_attributes(before: DocumentAttributes, now: DocumentAttributes) -> DocumentAttributes:
+    """Return what is known of a text that goes on serving, and who may read it by what is said now.
+
+    A document that failed before anything was known of it says nothing of who may read it.
+    """
+    return before if now == NO_ATTRIBUTES else replace(before, groups=now.groups)
 
 
 def _same_rows(before: DocumentRecord, after: DocumentRecord) -> bool:

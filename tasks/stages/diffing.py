@@ -55,6 +55,7 @@ class PlanItem:
         mtime_ns: Modification time, likewise.
         content_hash: SHA-256 of the content, likewise; empty when it could not be read.
         previous_uri: Name before a move, else empty.
+        sidecars: Paths of the files that describe it, the outermost folder's first.
     """
 
     uri: str
@@ -65,6 +66,7 @@ class PlanItem:
     mtime_ns: int = 0
     content_hash: str = ""
     previous_uri: str = ""
+    sidecars: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +228,7 @@ def _judge(
         size_bytes=file.size_bytes,
         mtime_ns=file.mtime_ns,
         content_hash=content_hash,
+        sidecars=file.sidecars,
     )
 
 
@@ -241,7 +244,7 @@ def _verdict(
     if options.rebuild:
         return Action.CHANGED, options.rebuild
     if record.work_key != keys.indexing:
-        return Action.CHANGED, "parser or chunker differs"
+        return Action.CHANGED, "parser, chunker or sidecar differs"
     return Action.KEPT, "same content"
 
 
@@ -254,7 +257,7 @@ def _verdict_on_rejected(
     if options.rebuild:
         return Action.RETRY, f"rejected as {reason}, {options.rebuild}"
     if record.work_key != keys.attempt:
-        return Action.RETRY, f"rejected as {reason}, parser or limits differ"
+        return Action.RETRY, f"rejected as {reason}, parser, limits or sidecar differ"
     return Action.KEPT, f"rejected as {reason}, same content"
 
 
@@ -301,7 +304,7 @@ def _match_moves(
                 item,
                 action=Action.MOVED if stays else Action.CHANGED,
                 reason=f"same content as {leaver.uri}"
-                + ("" if stays else f", {rebuild or 'parser or chunker differs'}"),
+                + ("" if stays else f", {rebuild or 'parser, chunker or sidecar differs'}"),
                 previous_uri=leaver.uri,
             )
         )

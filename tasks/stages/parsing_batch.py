@@ -50,7 +50,7 @@ def parse_batch(
     """
     done = _take_over(items, storage)
     waiting: dict[str, Future[Outcome]] = {
-        item.uri: pool.submit(Path(item.path), parser_for(item.uri).name)
+        item.uri: pool.submit(Path(item.path), parser_for(item.uri).name, sidecars=item.sidecars)
         for item in items
         if item.uri not in done
     }

@@ -4,7 +4,7 @@ Invariants: nothing is written here; the plan itself is decided by `quick_look` 
 are pure; records are made only of the documents that a plan is about.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
@@ -33,7 +33,7 @@ from tasks.stages.diffing import (
 )
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.registry import parser_for, parser_identity
-from tasks.stages.quick_look import look_quickly
+from tasks.stages.quick_look import KeysOf, look_quickly
 from tasks.stages.run_options import RunOptions
 from tasks.stages.scanning import ListedFile, Listing, hash_files, scan
 
@@ -170,7 +170,7 @@ def make_plan(options: RunOptions, base: Base, listing: Listing, embedder: Embed
         StoppedError: The tripwire: too many documents would vanish.
     """
     change = options.change
-    keys_of = _keys_by_ending(options, embedder)
+    keys_of = _keys_by_kind(options, embedder)
     rebuild = _rebuild_reason(options, base, embedder)
     files, known, untouched = listing.files, {}, 0
     if rebuild:
@@ -184,7 +184,9 @@ def make_plan(options: RunOptions, base: Base, listing: Listing, embedder: Embed
         )
         files, untouched = looked.files, looked.untouched
         known = base.documents(chain((file.uri for file in files), looked.vanished))
-    keys = {file.uri: keys_of(PurePosixPath(file.uri).suffix.lower()) for file in files}
+    keys = {
+        file.uri: keys_of(PurePosixPath(file.uri).suffix.lower(), file.described) for file in files
+    }
     hashes = _hashes(files_to_hash(files, known), options.limits)
     judged = diff(
         files,
@@ -237,21 +239,23 @@ def _hashes(files: Sequence[ListedFile], limits: Limits) -> dict[str, str | None
     return found
 
 
-def _keys_by_ending(options: RunOptions, embedder: EmbedderSpec) -> Callable[[str], WorkKeys]:
+def _keys_by_kind(options: RunOptions, embedder: EmbedderSpec) -> KeysOf:
     chunker = chunker_identity(options.chunk, embedder.tokenizer)
 
     @cache
-    def keys_of(ending: str) -> WorkKeys:
-        return _work_keys(parser_for(f"document{ending}").name, chunker, options.limits)
+    def keys_of(ending: str, described: str) -> WorkKeys:
+        parser = parser_for(f"document{ending}").name
+        return _work_keys(parser, chunker, options.limits, described)
 
     return keys_of
 
 
-def _work_keys(parser: str, chunker: str, limits: Limits) -> WorkKeys:
+def _work_keys(parser: str, chunker: str, limits: Limits, described: str) -> WorkKeys:
     # An indexed document does not depend on the limits it was parsed under, a rejected one may.
     indexing = parser_identity(parser, Limits())
     attempt = parser_identity(parser, limits)
+    sidecars = (described,) if described else ()
     return WorkKeys(
-        indexing=hex_digest(WORK_SCHEME, "indexing", indexing, chunker),
-        attempt=hex_digest(WORK_SCHEME, "attempt", attempt, chunker),
+        indexing=hex_digest(WORK_SCHEME, "indexing", indexing, chunker, *sidecars),
+        attempt=hex_digest(WORK_SCHEME, "attempt", attempt, chunker, *sidecars),
     )

@@ -19,6 +19,9 @@ from tasks.stages.scanning import ListedFile
 
 NO_KEY = -1
 
+KeysOf = Callable[[str, str], WorkKeys]
+"""From a document's ending and the hash of its sidecars to what would be applied to it."""
+
 _Flags = npt.NDArray[np.bool_]
 
 
@@ -40,7 +43,7 @@ class Looked:
 def look_quickly(
     files: Sequence[ListedFile],
     lines: pa.Table,
-    keys_of: Callable[[str], WorkKeys],
+    keys_of: KeysOf,
     *,
     retry_rejected: bool,
 ) -> Looked:
@@ -49,7 +52,7 @@ def look_quickly(
     Args:
         files: Complete listing, each uri once.
         lines: What `catalog_look.look` returned.
-        keys_of: Identities of what would be applied to a document of an ending.
+        keys_of: Identities of what would be applied to a document.
         retry_rejected: Whether rejected documents are looked at in any case.
 
     Returns:
@@ -72,7 +75,7 @@ def _same(
     files: Sequence[ListedFile],
     places: npt.NDArray[np.int32],
     lines: pa.Table,
-    keys_of: Callable[[str], WorkKeys],
+    keys_of: KeysOf,
     *,
     retry_rejected: bool,
 ) -> _Flags:
@@ -105,20 +108,20 @@ def _applied_keys(lines: pa.Table) -> tuple[npt.NDArray[np.int64], dict[str, int
 
 
 def _expected_keys(
-    files: Sequence[ListedFile], keys_of: Callable[[str], WorkKeys], codes: dict[str, int]
+    files: Sequence[ListedFile], keys_of: KeysOf, codes: dict[str, int]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    kinds: dict[str, int] = {}  # of endings; there are few, and very many files
+    kinds: dict[tuple[str, str], int] = {}  # there are few, and very many files
     expected: list[tuple[int, int]] = []
 
-    def kind_of(uri: str) -> int:
-        ending = _ending(uri)
-        if ending not in kinds:
-            keys = keys_of(PurePosixPath(uri).suffix.lower())
-            kinds[ending] = len(expected)
+    def kind_of(file: ListedFile) -> int:
+        kind = (_ending(file.uri), file.described)
+        if kind not in kinds:
+            keys = keys_of(PurePosixPath(file.uri).suffix.lower(), file.described)
+            kinds[kind] = len(expected)
             expected.append((codes.get(keys.indexing, NO_KEY), codes.get(keys.attempt, NO_KEY)))
-        return kinds[ending]
+        return kinds[kind]
 
-    found = np.fromiter((kind_of(file.uri) for file in files), np.int64, len(files))
+    found = np.fromiter((kind_of(file) for file in files), np.int64, len(files))
     pairs = np.array(expected, np.int64).reshape(-1, 2)[found]
     return pairs[:, 0], pairs[:, 1]
 

@@ -49,7 +49,16 @@ def write_listing(storage: Storage, collection: str, run: str, listing: Listing)
     key = run_key(collection, run, "listing.json")
     body = {
         "files": [
-            [file.uri, os.fsencode(file.path).hex(), file.size_bytes, file.mtime_ns]
+            [
+                file.uri,
+                _hidden(file.path),
+                file.size_bytes,
+                file.mtime_ns,
+                *(
+                    [[_hidden(each) for each in file.sidecars], file.described]
+                    * bool(file.described)
+                ),
+            ]
             for file in listing.files
         ],
         "skipped": [[entry.uri, entry.reason] for entry in listing.skipped],
@@ -66,11 +75,13 @@ def read_listing(storage: Storage, key: str) -> Listing:
         files=tuple(
             ListedFile(
                 uri=uri,
-                path=os.fsdecode(bytes.fromhex(path)),
+                path=_shown(path),
                 size_bytes=size_bytes,
                 mtime_ns=mtime_ns,
+                sidecars=tuple(_shown(each) for each in sidecars[0]) if sidecars else (),
+                described=sidecars[1] if sidecars else "",
             )
-            for uri, path, size_bytes, mtime_ns in body["files"]
+            for uri, path, size_bytes, mtime_ns, *sidecars in body["files"]
         ),
         skipped=tuple(Skipped(uri=uri, reason=reason) for uri, reason in body["skipped"]),
         ignored=body["ignored"],
@@ -83,7 +94,10 @@ def write_plan(storage: Storage, collection: str, run: str, planned: Planned) ->
     known = planned.known
     told = [item for item in planned.plan.items if not _is_untouched(item, known.get(item.uri))]
     body = {
-        "items": [{**asdict(item), "path": "", "action": item.action.value} for item in told],
+        "items": [
+            {**asdict(item), "path": "", "sidecars": (), "action": item.action.value}
+            for item in told
+        ],
         "rebuild": planned.plan.rebuild,
         "known": planned.plan.known,
         "base": planned.base.version,
@@ -99,7 +113,10 @@ def write_plan(storage: Storage, collection: str, run: str, planned: Planned) ->
 def read_plan(storage: Storage, key: str) -> StoredPlan:
     """Read a plan back."""
     body = orjson.loads(storage.read(key))
-    items = tuple(PlanItem(**{**item, "action": Action(item["action"])}) for item in body["items"])
+    items = tuple(
+        PlanItem(**{**item, "sidecars": (), "action": Action(item["action"])})
+        for item in body["items"]
+    )
     return StoredPlan(
         plan=Plan(items=items, rebuild=body["rebuild"], known=body["known"]),
         base=body["base"],
@@ -142,6 +159,14 @@ def _shards_to_avoid(planned: Planned) -> frozenset[str]:
     artifact = manifest.relocations
     moved = decode_relocations(read_artifact(planned.base.storage, artifact), artifact.key)
     return retired | {relocation.shard for relocation in moved}
+
+
+def _hidden(path: str) -> str:
+    return os.fsencode(path).hex()
+
+
+def _shown(hidden: str) -> str:
+    return os.fsdecode(bytes.fromhex(hidden))
 
 
 def _is_untouched(item: PlanItem, record: DocumentRecord | None) -> bool:

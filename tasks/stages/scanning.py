@@ -2,8 +2,8 @@
 
 Invariants: a listing is returned only when every folder could be read to its end; symbolic links
 are followed once per inode and never lead outside the root unless that is allowed; anything that is
-not a regular file is skipped with a reason; the result is sorted by uri and does not depend on the
-order in which the operating system lists names.
+not a regular file is skipped with a reason; a sidecar is never a document; the result is sorted by
+uri and does not depend on the order in which the operating system lists names.
 """
 
 import hashlib
@@ -12,12 +12,14 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
 from index_store.errors import StoppedError, UsageError
+from tasks.stages.sidecars.pairing import ENDING as SIDECAR_ENDING
+from tasks.stages.sidecars.pairing import pair_sidecars
 
 HASH_BLOCK_BYTES = 1 << 20
 HASH_THREADS = 4  # hashing releases the interpreter lock; more threads only queue for the disk
@@ -45,12 +47,16 @@ class ScanOptions:
         include: Globs over the path relative to the root; empty means everything.
         exclude: Globs that win over `include`.
         allow_outside_root: Whether a symbolic link may lead out of its root.
+        sidecars: Whether JSON files beside documents describe them.
+        folder_sidecar: Name of the file that describes every document of its folder and below.
     """
 
     extensions: frozenset[str]
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     allow_outside_root: bool = False
+    sidecars: bool = True
+    folder_sidecar: str = "_metadata.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +68,16 @@ class ListedFile:
         path: Where to read it; may hold surrogate escapes for names that are not UTF-8.
         size_bytes: Size.
         mtime_ns: Modification time, nanoseconds since the epoch.
+        sidecars: Paths of the files that describe it, the outermost folder's first.
+        described: Hash of what they hold, empty when there are none.
     """
 
     uri: str
     path: str
     size_bytes: int
     mtime_ns: int
+    sidecars: tuple[str, ...] = ()
+    described: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +200,7 @@ class _Walk:
     _folders: set[tuple[int, int]] = field(default_factory=set)
     _inodes: set[tuple[int, int]] = field(default_factory=set)
     _links: list[tuple[str, str]] = field(default_factory=list)
+    _candidates: dict[str, str] = field(default_factory=dict)
     _real_root: str = ""
 
     def run(self) -> None:
@@ -208,6 +219,20 @@ class _Walk:
             waiting, self._links = sorted(self._links), []
             for path, relative in waiting:
                 self._follow(path, relative)
+        if self._candidates:
+            self._settle_sidecars()
+
+    def _settle_sidecars(self) -> None:
+        candidates = {self._uri(relative): path for relative, path in self._candidates.items()}
+        names = {self._uri(relative): relative for relative in self._candidates}
+        paired = pair_sidecars(candidates, list(self.files), self.options.folder_sidecar)
+        for uri, path in paired.documents.items():
+            self._take(path, names[uri])
+        for uri, description in paired.descriptions.items():
+            if uri in self.files:
+                self.files[uri] = replace(
+                    self.files[uri], sidecars=description.paths, described=description.digest
+                )
 
     def _enter(self, folder: str, relative: str, info: os.stat_result) -> None:
         """List a folder and everything below it, without following links."""
@@ -223,7 +248,7 @@ class _Walk:
                     if self._new_folder(entry.path, name):
                         pending.append((entry.path, name + "/"))
                 else:
-                    self._take(entry.path, name)
+                    self._meet(entry.path, name)
 
     def _entries(self, folder: str) -> Iterator[os.DirEntry[str]]:
         try:
@@ -266,6 +291,14 @@ class _Walk:
             if self._new_folder(path, relative):
                 self._enter(path, relative + "/", info)
         elif (info.st_dev, info.st_ino) not in self._inodes:
+            self._meet(path, relative)
+
+    def _meet(self, path: str, relative: str) -> None:
+        """Take an entry, or put it aside when it may describe others."""
+        is_json = relative[-len(SIDECAR_ENDING) :].lower() == SIDECAR_ENDING
+        if is_json and self.options.sidecars and not _matches(relative, self.options.exclude):
+            self._candidates[relative] = path
+        else:
             self._take(path, relative)
 
     def _take(self, path: str, relative: str) -> None:

@@ -150,7 +150,7 @@ def _check_self_search(
     asked = own[found]
     lost = 0
     for vector in asked:
-        hits = snapshot.search(vector, 1)
+        hits = snapshot.nearest(vector, 1)
         lost += not (hits and hits[0].score >= OWN_SCORE)
     return Finding(
         check=f"self-search {entry.id[:12]}",

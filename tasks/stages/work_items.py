@@ -31,6 +31,7 @@ class WorkItem:
         keys: Identities of what is applied to it.
         attempt: Number of this attempt at this content, from 1.
         checkpoint: Finished batch of an earlier run that holds it, or empty.
+        sidecars: Paths of the files that describe it, the outermost folder's first.
     """
 
     uri: str
@@ -41,6 +42,7 @@ class WorkItem:
     keys: WorkKeys
     attempt: int = 1
     checkpoint: str = ""
+    sidecars: tuple[str, ...] = ()
 
 
 def write_work(
@@ -74,6 +76,7 @@ def write_work(
             work = _work_item(item, keys[item.uri], known.get(item.uri), found)
             row = asdict(work)
             row["path"] = os.fsencode(work.path).hex()
+            row["sidecars"] = [os.fsencode(path).hex() for path in work.sidecars]
             rows.append(row)
         storage.put(_key(collection, run, batch.number), orjson.dumps(rows))
 
@@ -86,6 +89,7 @@ def read_work(storage: Storage, collection: str, run: str, number: int) -> tuple
             **{
                 **row,
                 "path": os.fsdecode(bytes.fromhex(row["path"])),
+                "sidecars": tuple(os.fsdecode(bytes.fromhex(each)) for each in row["sidecars"]),
                 "keys": WorkKeys(**row["keys"]),
             }
         )
@@ -118,6 +122,7 @@ def _work_item(
         keys=keys,
         attempt=attempt,
         checkpoint=checkpoint,
+        sidecars=item.sidecars,
     )
 
 

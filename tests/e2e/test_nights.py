@@ -11,6 +11,7 @@ import pytest
 
 from index_store.embedders.registry import open_embedder
 from index_store.records import Hit
+from index_store.search_options import Question, SearchOptions
 from index_store.snapshot import Snapshot
 from index_store.storage.folder import FolderStorage
 from tests.support.command_line import CommandLine
@@ -28,10 +29,11 @@ def documents(report: dict[str, Any]) -> dict[str, int]:
     return {name: count for name, count in report["documents"].items() if count}
 
 
-def hits(store: Path, question: str, count: int = 3, embedder: str = "hashing") -> list[Hit]:
+def hits(store: Path, question: str, count: int = 3, embedder: str = "hashing") -> tuple[Hit, ...]:
     opened = open_embedder(embedder)
     with Snapshot.open(FolderStorage(store), "documents") as snapshot:
-        return snapshot.search(opened.embed([question])[0], count, question=question)
+        asked = Question(text=question, vector=opened.embed([question])[0])
+        return snapshot.search(asked, SearchOptions(k=count, near_duplicates=True))
 
 
 def uris(store: Path, topic: str, count: int = 1) -> list[str]:

@@ -38,7 +38,7 @@ def words(source: Path, store: Path) -> list[str]:
 def chunks(store: Path) -> list[tuple[str, str]]:
     embedder = HashingEmbedder()
     with Snapshot.open(FolderStorage(store), COLLECTION) as snapshot:
-        hits = snapshot.search(embedder.embed(["anything"])[0], snapshot.rows)
+        hits = snapshot.nearest(embedder.embed(["anything"])[0], snapshot.rows)
         return sorted((hit.uri, hit.text) for hit in hits)
 
 

@@ -66,7 +66,7 @@ def test_a_cache_spares_every_download_but_the_first(
     for _ in range(2):
         options = SnapshotOptions(cache=LocalCache(cache))
         with Snapshot.open(storage, COLLECTION, options=options) as snapshot:
-            assert snapshot.search(vector("anything"), 3)
+            assert snapshot.nearest(vector("anything"), 3)
         for entry in list(storage.list(f"{COLLECTION}/shards/")):
             storage.delete(entry.key)
     assert len(list(cache.folder.iterdir())) == 2

@@ -109,7 +109,7 @@ def night(storage: Storage, folder: Path) -> None:
 
 def served(storage: Storage) -> str:
     with Snapshot.open(storage, COLLECTION) as snapshot:
-        texts = tuple(sorted(hit.text for hit in snapshot.search(vector("x"), 10)))
+        texts = tuple(sorted(hit.text for hit in snapshot.nearest(vector("x"), 10)))
     return NEVER_SEEN_ALONE.get(texts, f"half: {texts}")
 
 

@@ -25,6 +25,8 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     "exclude": ("x*:y*", lambda run: run.scan.exclude, ("x*", "y*")),
     "extensions": ("TXT:.md", lambda run: run.scan.extensions, frozenset({".txt", ".md"})),
     "allow_outside_root": ("yes", lambda run: run.scan.allow_outside_root, True),
+    "sidecars": ("no", lambda run: run.scan.sidecars, False),
+    "folder_sidecar": ("x.json", lambda run: run.scan.folder_sidecar, "x.json"),
     "full": ("1", lambda run: run.change.full, True),
     "retry_rejected": ("true", lambda run: run.change.retry_rejected, True),
     "keep_last_good": ("no", lambda run: run.change.keep_last_good, False),

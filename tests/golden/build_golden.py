@@ -98,7 +98,7 @@ def build(root: Path) -> None:
     published = publish(storage, log, _manifest(storage, entry), log.read(), reason="golden")
     promote(log, published.version, reason="golden")
     with Snapshot.open(storage, COLLECTION) as snapshot:
-        hits = snapshot.search(vector("A slide."), 10, question="")
+        hits = snapshot.nearest(vector("A slide."), 10)
     expected = {"version": published.version, "hits": [asdict(hit) for hit in hits]}
     (root / "expected.json").write_bytes(orjson.dumps(expected, option=orjson.OPT_INDENT_2))
 

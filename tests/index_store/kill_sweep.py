@@ -58,7 +58,7 @@ def night(root: Path, folder: Path) -> None:
 def served(root: Path) -> str:
     """Return which version production serves, with every file checked."""
     with Snapshot.open(FolderStorage(root), COLLECTION) as snapshot:
-        texts = {hit.text for hit in snapshot.search(vector("x"), 10)}
+        texts = {hit.text for hit in snapshot.nearest(vector("x"), 10)}
     return {("kept", "the new text"): "new", ("kept", "the old text"): "old"}.get(
         tuple(sorted(texts)), "half"
     )

@@ -63,9 +63,9 @@ def exported(storage: Storage, target: Path, *, with_embeddings: bool = False) -
     return target
 
 
-def answers(storage: Storage, collection: str, version: str) -> list[Hit]:
+def answers(storage: Storage, collection: str, version: str) -> tuple[Hit, ...]:
     with Snapshot.open(storage, collection, version=version) as snapshot:
-        return snapshot.search(vector("text 3 part 1"), 100)
+        return snapshot.nearest(vector("text 3 part 1"), 100)
 
 
 def members(path: Path) -> dict[str, bytes]:

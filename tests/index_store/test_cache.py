@@ -201,11 +201,11 @@ def test_a_snapshot_is_whole_whatever_was_in_the_cache(tmp_path: Path):
     done = publish_documents(storage, DOCUMENTS, tmp_path)
     promote(commit_log(storage), done.version)
     with Snapshot.open(storage, COLLECTION, options=options) as snapshot:
-        expected = snapshot.search(vector("x"), 5)
+        expected = snapshot.nearest(vector("x"), 5)
     for path in (tmp_path / "cache").iterdir():
         damage(path)
     with Snapshot.open(storage, COLLECTION, options=options) as snapshot:
-        assert snapshot.search(vector("x"), 5) == expected
+        assert snapshot.nearest(vector("x"), 5) == expected
 
 
 def test_an_open_snapshot_keeps_its_copies_until_it_is_closed(tmp_path: Path):

@@ -92,7 +92,7 @@ def keys(storage: Storage) -> set[str]:
 
 def texts(storage: Storage, version: str | None = None) -> set[str]:
     with Snapshot.open(storage, COLLECTION, version=version) as snapshot:
-        return {hit.text for hit in snapshot.search(vector("x"), 10)}
+        return {hit.text for hit in snapshot.nearest(vector("x"), 10)}
 
 
 def versions(storage: Storage) -> list[str]:

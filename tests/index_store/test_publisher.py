@@ -47,7 +47,7 @@ def publish_and_promote(storage: Storage, folder: Path) -> str:
 def texts_served(storage: Storage) -> set[str]:
     """Everything that production answers with, after checking every file."""
     with Snapshot.open(storage, COLLECTION) as snapshot:
-        return {hit.text for hit in snapshot.search(vector("anything"), 10)}
+        return {hit.text for hit in snapshot.nearest(vector("anything"), 10)}
 
 
 def texts_of(documents: dict[str, list[str]]) -> set[str]:

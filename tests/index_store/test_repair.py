@@ -77,9 +77,9 @@ def mended(storage: MemoryStorage) -> RepairReport:
     return repair(storage, COLLECTION, run="mender", clock_ms=lambda: 1_800_000_000_000)
 
 
-def served(storage: MemoryStorage, channel: str = "production") -> list[Hit]:
+def served(storage: MemoryStorage, channel: str = "production") -> tuple[Hit, ...]:
     with Snapshot.open(storage, COLLECTION, channel=channel) as snapshot:
-        return snapshot.search(vector("one 2 part 1"), 100)
+        return snapshot.nearest(vector("one 2 part 1"), 100)
 
 
 def current(storage: MemoryStorage, channel: str = "production") -> Manifest:

@@ -22,7 +22,9 @@ from index_store.errors import (
 from index_store.layout import relocations_key
 from index_store.log import CommitLog
 from index_store.publisher import Published, promote, publish
+from index_store.records import Hit
 from index_store.relocations import Relocation, encode_relocations
+from index_store.search_options import DocumentFilter, Question, SearchOptions
 from index_store.snapshot import Snapshot, SnapshotOptions
 from index_store.storage.base import Storage
 from index_store.storage.folder import FolderStorage
@@ -43,6 +45,16 @@ DOCUMENTS = {
     f"folder{number % 3}/doc{number}.txt": [f"text {number} part {part}" for part in range(4)]
     for number in range(30)
 }
+
+
+def asked_for(snapshot: Snapshot, query: np.ndarray, k: int, text: str) -> tuple[Hit, ...]:
+    options = SearchOptions(k=k, near_duplicates=True)
+    return snapshot.search(Question(text=text, vector=query), options)
+
+
+def below(snapshot: Snapshot, text: str, prefix: str) -> tuple[Hit, ...]:
+    options = SearchOptions(k=200, filter=DocumentFilter(path_prefix=prefix), near_duplicates=True)
+    return snapshot.search(Question(vector=vector(text)), options)
 
 
 def all_texts(documents: dict[str, list[str]]) -> list[str]:
@@ -71,7 +83,7 @@ def test_a_text_finds_itself_with_its_citation(storage: Storage, tmp_path: Path,
         assert snapshot.rows == 120
         assert snapshot.published_at_ms == done.state.versions[done.version].published_at_ms
         assert snapshot.manifest.counts.documents == 30
-        hit = snapshot.search(vector("text 7 part 2"), 3)[0]
+        hit = snapshot.nearest(vector("text 7 part 2"), 3)[0]
     assert (hit.uri, hit.text, hit.citation.page) == ("folder1/doc7.txt", "text 7 part 2", 1)
     assert hit.score == pytest.approx(1.0, abs=1e-3)
     assert len(hit.chunk) == 64
@@ -88,8 +100,8 @@ def test_dead_rows_are_never_returned(storage: Storage, tmp_path: Path, exact_ro
     with Snapshot.open(storage, COLLECTION, options=options) as snapshot:
         assert snapshot.rows == 96
         for row in dead:
-            assert not gone & {hit.text for hit in snapshot.search(vector(texts[row]), 120)}
-        found = snapshot.search(vector("anything"), 120)
+            assert not gone & {hit.text for hit in snapshot.nearest(vector(texts[row]), 120)}
+        found = snapshot.nearest(vector("anything"), 120)
     if exact_rows:
         assert {hit.text for hit in found} == set(texts) - gone
 
@@ -97,10 +109,10 @@ def test_dead_rows_are_never_returned(storage: Storage, tmp_path: Path, exact_ro
 def test_scores_fall_and_k_is_kept(storage: Storage, tmp_path: Path):
     published(storage, tmp_path)
     with Snapshot.open(storage, COLLECTION) as snapshot:
-        hits = snapshot.search(vector("some question"), 7)
+        hits = snapshot.nearest(vector("some question"), 7)
         assert len(hits) == 7
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
-        assert len(snapshot.search(vector("some question"), 1000)) == 120
+        assert len(snapshot.nearest(vector("some question"), 1000)) == 120
 
 
 def test_a_verbatim_quotation_comes_first_whatever_its_score(tmp_path: Path):
@@ -110,9 +122,9 @@ def test_a_verbatim_quotation_comes_first_whatever_its_score(tmp_path: Path):
     question = "the  QUICK brown\nfox jumps over the lazy dog"
     query = vector("text 7 part 2") + np.float32(0.3) * vector(documents["fox.txt"][0])
     with Snapshot.open(storage, COLLECTION, channel="candidate") as snapshot:
-        plain = snapshot.search(query, 3)
-        asked = snapshot.search(query, 3, question=question)
-        short = snapshot.search(query, 3, question="quick brown fox")
+        plain = snapshot.nearest(query, 3)
+        asked = asked_for(snapshot, query, 3, question)
+        short = asked_for(snapshot, query, 3, "quick brown fox")
     assert plain[0].text == "text 7 part 2"
     assert asked[0].uri == "fox.txt"
     assert asked[0].verbatim
@@ -126,7 +138,7 @@ def test_the_same_text_of_a_document_is_returned_once(tmp_path: Path):
     documents = {"a.txt": ["same"] * 5 + ["other"], "b.txt": ["same"]}
     publish_documents(storage, documents, tmp_path)
     with Snapshot.open(storage, COLLECTION, channel="candidate") as snapshot:
-        hits = snapshot.search(vector("same"), 10)
+        hits = snapshot.nearest(vector("same"), 10)
     assert sorted((hit.uri, hit.text) for hit in hits) == [
         ("a.txt", "other"),
         ("a.txt", "same"),
@@ -140,15 +152,11 @@ def test_paths_are_filtered_before_the_search(tmp_path: Path, exact_rows: int):
     publish_documents(storage, DOCUMENTS, tmp_path)
     options = SnapshotOptions(exact_rows=exact_rows)
     with Snapshot.open(storage, COLLECTION, channel="candidate", options=options) as snapshot:
-        by_prefix = snapshot.search(vector("text 7 part 2"), 100, path_filter="folder2/")
-        by_function = snapshot.search(
-            vector("x"), 100, path_filter=lambda uri: uri.endswith("/doc7.txt")
-        )
-        nothing = snapshot.search(vector("x"), 5, path_filter="elsewhere/")
+        by_prefix = below(snapshot, "text 7 part 2", "folder2/")
+        nothing = below(snapshot, "x", "elsewhere/")
     assert len(by_prefix) == 40
     assert {hit.uri.split("/")[0] for hit in by_prefix} == {"folder2"}
-    assert {hit.text for hit in by_function} == set(DOCUMENTS["folder1/doc7.txt"])
-    assert nothing == []
+    assert nothing == ()
 
 
 def test_moved_documents_go_by_their_new_name(tmp_path: Path):
@@ -162,11 +170,11 @@ def test_moved_documents_go_by_their_new_name(tmp_path: Path):
     log = commit_log(storage)
     publish(storage, log, replace(manifest, relocations=artifact), log.read())
     with Snapshot.open(storage, COLLECTION, channel="candidate") as snapshot:
-        everything = snapshot.search(vector("x"), 200)
-        moved = snapshot.search(vector("x"), 200, path_filter="new/")
-        left = snapshot.search(vector("x"), 200, path_filter="folder1/doc1.txt")
+        everything = snapshot.nearest(vector("x"), 200)
+        moved = below(snapshot, "x", "new/")
+        left = below(snapshot, "x", "folder1/doc1.txt")
     assert {hit.text for hit in moved} == set(DOCUMENTS["folder1/doc1.txt"])
-    assert left == []
+    assert left == ()
     uris = {hit.uri for hit in everything}
     assert uris == (set(DOCUMENTS) - {"folder1/doc1.txt"}) | {"new/place.txt"}
 
@@ -182,8 +190,8 @@ def test_hits_of_several_shards_are_merged(tmp_path: Path):
     publish(storage, log, replace(manifest, shards=shards, counts=counts), log.read())
     with Snapshot.open(storage, COLLECTION, channel="candidate") as snapshot:
         for text in ("alpha", "beta", "gamma", "delta", "epsilon"):
-            assert snapshot.search(vector(text), 1)[0].text == text
-        assert len(snapshot.search(vector("x"), 9)) == 5
+            assert snapshot.nearest(vector(text), 1)[0].text == text
+        assert len(snapshot.nearest(vector("x"), 9)) == 5
     assert {record.uri for record in one + two} == {"a", "b"}
 
 
@@ -194,7 +202,7 @@ def test_a_version_without_shards_answers_nothing(tmp_path: Path):
     log = commit_log(storage)
     publish(storage, log, replace(manifest, shards=(), counts=counts), log.read())
     with Snapshot.open(storage, COLLECTION, channel="candidate") as snapshot:
-        assert snapshot.search(vector("alpha"), 3, question="alpha " * 9) == []
+        assert asked_for(snapshot, vector("alpha"), 3, "alpha " * 9) == ()
 
 
 @pytest.mark.parametrize(
@@ -216,7 +224,7 @@ def test_questions_out_of_bounds_are_refused(
         Snapshot.open(storage, COLLECTION, channel="candidate") as snapshot,
         pytest.raises(UsageError, match=message),
     ):
-        snapshot.search(query, k)
+        snapshot.nearest(query, k)
 
 
 def test_a_closed_snapshot_refuses_to_answer(tmp_path: Path):
@@ -226,7 +234,7 @@ def test_a_closed_snapshot_refuses_to_answer(tmp_path: Path):
     snapshot.close()
     snapshot.close()
     with pytest.raises(UsageError, match="is closed"):
-        snapshot.search(vector("alpha"), 1)
+        snapshot.nearest(vector("alpha"), 1)
 
 
 def test_another_embedder_is_refused(tmp_path: Path):
@@ -292,7 +300,7 @@ def test_a_damaged_file_is_never_served_and_is_named(storage: Storage, tmp_path:
             Snapshot.open(storage, COLLECTION)
         storage.put(key, whole)
     with Snapshot.open(storage, COLLECTION) as snapshot:
-        assert snapshot.search(vector("text 7 part 2"), 1)[0].text == "text 7 part 2"
+        assert snapshot.nearest(vector("text 7 part 2"), 1)[0].text == "text 7 part 2"
 
 
 def test_swapped_files_are_noticed(storage: Storage, tmp_path: Path):
@@ -347,10 +355,10 @@ def test_a_snapshot_keeps_answering_while_its_files_are_deleted(tmp_path: Path):
     storage = FolderStorage(tmp_path / "store")
     published(storage, tmp_path)
     with Snapshot.open(storage, COLLECTION) as snapshot:
-        before = snapshot.search(vector("text 3 part 1"), 10)
+        before = snapshot.nearest(vector("text 3 part 1"), 10)
         for entry in list(storage.list("")):
             storage.delete(entry.key)
-        assert snapshot.search(vector("text 3 part 1"), 10) == before
+        assert snapshot.nearest(vector("text 3 part 1"), 10) == before
 
 
 def random_damage(data: bytes, draw: random.Random) -> bytes:
@@ -374,7 +382,7 @@ def test_random_damage_is_never_served(tmp_path: Path):
     storage = FolderStorage(tmp_path / "store")
     published(storage, tmp_path, dead=[3, 4])
     with Snapshot.open(storage, COLLECTION) as snapshot:
-        expected = snapshot.search(vector("x"), 200)
+        expected = snapshot.nearest(vector("x"), 200)
     keys = [entry.key for entry in storage.list(f"{COLLECTION}/") if "/catalog/" not in entry.key]
     draw = random.Random(20_240_229)  # noqa: S311
     refused = harmless = 0
@@ -385,7 +393,7 @@ def test_random_damage_is_never_served(tmp_path: Path):
         storage.put(key, damaged)
         try:
             with Snapshot.open(storage, COLLECTION) as snapshot:
-                assert snapshot.search(vector("x"), 200) == expected
+                assert snapshot.nearest(vector("x"), 200) == expected
             assert damaged == whole or key.endswith(".json")  # white space between fields
             harmless += 1
         except (CorruptArtifactError, UsageError):

@@ -92,7 +92,7 @@ def full_build(source: Path) -> tuple[MemoryStorage, Searchable]:
 
 def never_returns(storage: MemoryStorage, gone: set[str]) -> bool:
     with Snapshot.open(storage, COLLECTION) as snapshot:
-        hits = [hit.text for text in gone for hit in snapshot.search(vector(text), 3)]
+        hits = [hit.text for text in gone for hit in snapshot.nearest(vector(text), 3)]
     return gone.isdisjoint(hits)
 
 

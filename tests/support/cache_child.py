@@ -135,7 +135,7 @@ def full(scratch: Path, folder: Path) -> None:
             except TransientError as error:
                 say(f"refused: {error}")
             (folder.parent / "filler").unlink(missing_ok=True)
-        say(f"serving: {serving.search(vector('small'), 1)[0].text}")
+        say(f"serving: {serving.nearest(vector('small'), 1)[0].text}")
         say(f"unfinished: {len(list(folder.glob('.tmp-*')))}")
 
 

@@ -82,7 +82,7 @@ def searchable(storage: Storage, channel: str = "production") -> Searchable:
     with Snapshot.open(storage, COLLECTION, channel=channel) as snapshot:
         if not snapshot.rows:
             return set()
-        hits = snapshot.search(vector("anything"), snapshot.rows)
+        hits = snapshot.nearest(vector("anything"), snapshot.rows)
         return {(hit.uri, hit.citation, hit.text) for hit in hits}
 
 

@@ -90,12 +90,15 @@ class UnitMaker:
         self._tokenizer = tokenizer
         self._unit_tokens = max_tokens // 4
         self._path: list[tuple[int, str]] = []
+        self._headings: tuple[str, ...] = ()
+        self._chapter: tuple[str, ...] = ()
         self._section: tuple[str, ...] = ()
 
     def forget_headings(self) -> None:
         """Begin a slide or sheet, which stands under no earlier heading."""
         self._path = []
-        self._section = ()
+        self._headings = ()
+        self._section = self._chapter
 
     def units(self, elements: Sequence[Element]) -> list[Unit]:
         """Return the units of elements that share a page, slide or sheet."""
@@ -109,6 +112,7 @@ class UnitMaker:
             header = headers[position]
             goes_on = table is not None and header is not None and header == headers[position - 1]
             strength = _strength(before, element, goes_on=goes_on)
+            self._stand_in(element.section)
             if not goes_on:
                 table = None if header is None else self._table(header)
                 if table is not None and header not in (table.header, element.text):
@@ -125,7 +129,13 @@ class UnitMaker:
         level = max(1, heading.level)
         self._path = [(other, text) for other, text in self._path if other < level]
         self._path.append((level, heading.text[:SECTION_CHARS]))
-        self._section = tuple(text for _, text in self._path)
+        self._headings = tuple(text for _, text in self._path)
+        self._section = _below(self._chapter, self._headings)
+
+    def _stand_in(self, chapter: tuple[str, ...]) -> None:
+        if chapter != self._chapter:
+            self._chapter = chapter
+            self._section = _below(chapter, self._headings)
 
     def _table(self, header: str) -> Table:
         """Return a table; of a long header only the first words are repeated."""
@@ -223,7 +233,22 @@ def _headers(elements: Sequence[Element]) -> list[str | None]:
     return headers
 
 
+def _below(chapter: tuple[str, ...], headings: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a chapter's path and the headings inside it, its own heading not repeated."""
+    if not chapter:
+        return headings
+    titles = [title.casefold() for title in chapter]
+    own = [
+        number
+        for number, heading in enumerate(headings, 1)
+        if any(title.endswith(heading.casefold()) for title in titles)
+    ]
+    return (*chapter, *headings[max(own, default=0) :])
+
+
 def _strength(before: Element | None, element: Element, *, goes_on: bool) -> int:
+    if before is not None and element.section != before.section:
+        return Strength.HEADING + _DEEPEST_HEADING - 1
     if element.kind is ElementKind.HEADING:
         return Strength.HEADING + max(0, _DEEPEST_HEADING - max(1, element.level))
     if goes_on:

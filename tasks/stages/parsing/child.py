@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -95,14 +95,20 @@ class Child:
         self._ready = True
         self._offline = bool(hello["offline"])
 
-    def ask(self, path: Path, parser: str, limits: Limits) -> bytes | Silence:
+    def ask(
+        self, path: Path, parser: str, sidecars: Sequence[str], limits: Limits
+    ) -> bytes | Silence:
         """Have one document parsed.
 
         Returns:
             The reply's frame, or why none came.
         """
         self.documents += 1
-        request = {"path": os.fsencode(path).decode("latin-1"), "parser": parser}
+        request = {
+            "path": os.fsencode(path).decode("latin-1"),
+            "parser": parser,
+            "sidecars": [os.fsencode(each).decode("latin-1") for each in sidecars],
+        }
         deadline = time.monotonic() + limits.wall_s
         try:
             write_frame(self._requests, orjson.dumps(request))

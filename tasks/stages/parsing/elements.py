@@ -34,6 +34,7 @@ class Element:
         sheet: Sheet name, or None.
         row: 1-based sheet row, or None.
         header: For a table row, the text of the table's header row, else empty. Chunks repeat it.
+        section: Titles of the chapters that a sidecar has it in, the outermost first.
     """
 
     kind: ElementKind
@@ -44,6 +45,7 @@ class Element:
     sheet: str | None = None
     row: int | None = None
     header: str = ""
+    section: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from index_store.attributes import NO_ATTRIBUTES
 from index_store.records import Chunk, Quality, Reason
 from tasks.stages.parsing.description import describe_document
 from tasks.stages.parsing.dispatch import parse_as
@@ -18,6 +19,7 @@ from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.outcome import Outcome, rejected
 from tasks.stages.parsing.refusal import ParseRefused, describe
 from tasks.stages.parsing.registry import ParserSpec, find_parser, parser_identity
+from tasks.stages.sidecars.reading import read_sidecars
 
 _PIECE_BYTES = 1 << 20
 
@@ -37,23 +39,29 @@ class Examination:
     chunker: Chunker
 
 
-def examine(name: str, parser: str, examination: Examination) -> Outcome:
+def examine(
+    name: str, parser: str, examination: Examination, sidecars: Sequence[str] = ()
+) -> Outcome:
     """Read, parse and chunk one document.
 
     Args:
         name: Path of the file.
         parser: Name of a registered parser, or "module:function".
         examination: Limits and chunker.
+        sidecars: Paths of the files that describe it, the outermost folder's first.
     """
     path = Path(name)
     identity = parser_identity(parser, examination.limits)
     content_hash = ""
     warnings: tuple[str, ...] = ()
+    attributes = NO_ATTRIBUTES
     try:
         spec = find_parser(parser)
+        described = read_sidecars(sidecars, path.name)
+        attributes, warnings = described.attributes, described.warnings
         content_hash, before = _fingerprint(path, examination.limits)
-        parsed = _parse(path, spec)
-        warnings = parsed.warnings
+        parsed = describe_document(_parse(path, spec), described)
+        attributes, warnings = parsed.attributes, parsed.warnings
         chunks = _chunk(parsed, examination.chunker)
         _hold_to_state(path, before)
     except ParseRefused as refusal:
@@ -63,6 +71,7 @@ def examine(name: str, parser: str, examination: Examination) -> Outcome:
             parser=identity,
             content_hash=content_hash,
             warnings=warnings,
+            attributes=attributes,
         )
     except FileNotFoundError:
         return rejected(Reason.CHANGED, "the file vanished", parser=identity)
@@ -75,7 +84,7 @@ def examine(name: str, parser: str, examination: Examination) -> Outcome:
         )
     return Outcome(
         chunks=chunks,
-        attributes=describe_document(parsed),
+        attributes=attributes,
         quality=Quality.GOOD,
         warnings=warnings,
         parser=identity,

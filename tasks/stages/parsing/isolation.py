@@ -31,6 +31,7 @@ __all__ = ["Outcome", "ParsePool", "WorkerOptions"]
 class _Job:
     path: Path
     parser: str
+    sidecars: tuple[str, ...]
     future: Future[Outcome]
 
 
@@ -63,12 +64,13 @@ class ParsePool:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, path: Path, parser: str) -> Future[Outcome]:
+    def submit(self, path: Path, parser: str, *, sidecars: tuple[str, ...] = ()) -> Future[Outcome]:
         """Queue one document.
 
         Args:
             path: The file; it is opened by the child.
             parser: Name of a parser, see `registry.parser_for`.
+            sidecars: Paths of the files that describe it, the outermost folder's first.
 
         Returns:
             A future whose result is the outcome. It raises only when the pool was closed meanwhile
@@ -84,7 +86,7 @@ class ParsePool:
         with self._lock:
             if self._closed:
                 raise self._stopped()
-            self._jobs.put(_Job(path=path, parser=parser, future=future))
+            self._jobs.put(_Job(path=path, parser=parser, sidecars=sidecars, future=future))
         return future
 
     @property
@@ -149,7 +151,7 @@ class ParsePool:
     def _parse(self, job: _Job, child: Child) -> tuple[Outcome, bool]:
         """Return the outcome and whether the child may go on."""
         started = time.monotonic()
-        frame = child.ask(job.path, job.parser, self._limits)
+        frame = child.ask(job.path, job.parser, job.sidecars, self._limits)
         seconds = time.monotonic() - started
         if isinstance(frame, Silence):
             outcome = self._refuse(job, *self._explain(frame, child))

@@ -63,11 +63,16 @@ def rejected(
     parser: str = "",
     content_hash: str = "",
     warnings: Sequence[str] = (),
+    attributes: DocumentAttributes = NO_ATTRIBUTES,
 ) -> Outcome:
     """Return the outcome of a refused document."""
     rejection = Rejection(reason=reason, detail=detail, parser=parser)
     return Outcome(
-        rejection=rejection, parser=parser, content_hash=content_hash, warnings=tuple(warnings)
+        rejection=rejection,
+        parser=parser,
+        content_hash=content_hash,
+        warnings=tuple(warnings),
+        attributes=attributes,
     )
 
 

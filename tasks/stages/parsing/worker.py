@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import orjson
 
@@ -107,10 +108,11 @@ def _answer_requests(requests: int, replies: int, examination: Examination) -> N
         write_frame(replies, reply)
 
 
-def _answer(request: Mapping[str, str], examination: Examination) -> bytes:
+def _answer(request: Mapping[str, Any], examination: Examination) -> bytes:
     os.ftruncate(2, 0)  # last words are those of this document
     path = os.fsdecode(request["path"].encode("latin-1"))
-    outcome = examine(path, request["parser"], examination)
+    sidecars = [os.fsdecode(each.encode("latin-1")) for each in request["sidecars"]]
+    outcome = examine(path, request["parser"], examination, sidecars)
     used_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     spent = used_bytes > examination.limits.memory_bytes // 2 or _has_children()
     try:

@@ -21,8 +21,9 @@ KEYS = {
 NAMES = ("a.txt", "b.txt", "c.pdf", "d.pdf", "e/.txt", "f.d/g", "h.TXT")
 
 
-def keys_of(ending: str) -> WorkKeys:
-    return KEYS[ending]
+def keys_of(ending: str, described: str = "") -> WorkKeys:
+    keys = KEYS[ending]
+    return WorkKeys(indexing=keys.indexing + described, attempt=keys.attempt + described)
 
 
 def suffix(uri: str) -> str:
@@ -108,3 +109,11 @@ def test_a_first_run_looks_at_everything():
 def test_an_empty_source_leaves_what_vanished():
     records = [record("c.pdf", "pdf"), record("a.txt", "text")]
     assert looked([], records) == Looked(files=(), untouched=0, vanished=("a.txt", "c.pdf"))
+
+
+def test_a_document_whose_sidecar_differs_is_looked_at():
+    described = replace(file("a.txt"), described="new")
+    known = [record("a.txt", "text"), record("b.txt", "textnew")]
+    found = looked([described, replace(file("b.txt"), described="new")], known)
+    assert [each.uri for each in found.files] == ["a.txt"]
+    assert found.untouched == 1
