@@ -10,21 +10,21 @@ from pathlib import Path
 
 os.environ["UNSTRUCTURED_DISABLE_NOTICE"] = "1"
 
-import faiss  # noqa: E402 - after the setting
-import numpy as np  # noqa: E402
-import spacy  # noqa: E402
-from side_by_side.side import CHUNK_CHARS, DIMENSION, Answers, main  # noqa: E402
-from side_by_side.words import embed  # noqa: E402
-from unstructured.chunking.title import chunk_by_title  # noqa: E402
-from unstructured.nlp import tokenize  # noqa: E402
-from unstructured.partition.md import partition_md  # noqa: E402
+import faiss
+import numpy as np
+import spacy
+from side_by_side.side import CHUNK_CHARS, DIMENSION, Answers, main
+from side_by_side.words import embed
+from unstructured.chunking.title import chunk_by_title
+from unstructured.nlp import tokenize
+from unstructured.partition.md import partition_md
 
 EMBEDDED_AT_ONCE = 1000
 
 
 def build(source: Path, store: Path) -> None:
     """Index everything anew, also on the next night."""
-    tokenize._load_spacy_model = _sentences_only  # noqa: SLF001 - it would download the model
+    tokenize._load_spacy_model = _sentences_only
     texts: list[str] = []
     for path in sorted(source.rglob("*.md")):
         chunks = chunk_by_title(partition_md(str(path)), max_characters=CHUNK_CHARS)
