@@ -12,8 +12,8 @@ from index_store.cache import LocalCache
 from index_store.clock import system_clock_ms
 from index_store.collections import list_collections
 from index_store.embedder import Embedder, EmbedderSpec
-from index_store.embedders.remote.options import RemoteOptions
 from index_store.embedders.registry import open_embedder, spec_string
+from index_store.embedders.remote.options import RemoteOptions
 from index_store.errors import IndexStoreError, NotFoundError, TransientError, UsageError
 from index_store.storage.opening import open_storage
 from retriever.live import Clock, CollectionState, LiveCollection

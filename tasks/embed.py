@@ -33,6 +33,4 @@ def embed_chunks(options: RunOptions, batch: BatchReference) -> EmbeddedReferenc
             batch.number,
             kept.rejected - batch.rejected,
         )
-    return EmbeddedReference(
-        number=batch.number, counts=counts, span=stopwatch.span(), batch=kept
-    )
+    return EmbeddedReference(number=batch.number, counts=counts, span=stopwatch.span(), batch=kept)

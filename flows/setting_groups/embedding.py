@@ -23,9 +23,7 @@ class EmbeddingSettings(BaseModel):
     embed_api_key: SecretStr | None = Field(
         None, description="Key for the embedding provider, never printed"
     )
-    embed_key_file: str = Field(
-        "", description="File that holds the key, such as a mounted secret"
-    )
+    embed_key_file: str = Field("", description="File that holds the key, such as a mounted secret")
     embed_key_block: str = Field(
         "", description="Name of a Prefect Secret block that holds the key"
     )

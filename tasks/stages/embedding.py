@@ -261,9 +261,7 @@ class _Work:
         if self._purse is not None:
             self._purse.refund(tokens)
 
-    def _repacked(
-        self, waiting: list[list[int]], tokens: Sequence[int]
-    ) -> list[list[int]]:
+    def _repacked(self, waiting: list[list[int]], tokens: Sequence[int]) -> list[list[int]]:
         """Pack what waits anew when the embedder has learned of tighter limits."""
         before, now = self._limits, self._embedder.limits
         tighter = now.texts < before.texts or (

@@ -35,10 +35,9 @@ def check_model(storage: Storage, embedder: Embedder) -> None:
     expected = _stored(storage, key)
     if found != expected:
         raise StoppedError(
-            f"embedder {spec.provider} {spec.model} answers otherwise than the model that made the "
-            f"stored vectors (fingerprint {found}, expected {expected}); nothing of it is kept from "
-            "now on: give the new model another name, or remove "
-            f"{key} if the vectors are known to agree"
+            f"embedder {spec.provider} {spec.model} answers otherwise than when the stored vectors "
+            f"were made (fingerprint {found}, expected {expected}); give the new model another "
+            f"name, or remove {key} if the vectors are known to agree"
         )
 
 

@@ -40,9 +40,7 @@ def without_refused(
             if reasons or table is None:
                 writer.add_stored(_rejected(document, reasons), [])
                 continue
-            moved = replace(
-                document, row_start=writer.rows, row_end=writer.rows + len(rows)
-            )
+            moved = replace(document, row_start=writer.rows, row_end=writer.rows + len(rows))
             writer.add_stored(moved, table.read(document.row_start, document.row_end))
         return writer.store(storage, collection, run, number, SUFFIX)
 

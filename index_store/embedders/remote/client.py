@@ -9,10 +9,12 @@ is cut off, and cannot grow by unpacking, since none is asked for packed; redire
 followed; the key stands in no message.
 """
 
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import certifi
 import httpx
 
 from index_store.embedders.remote.options import MEBIBYTE, RemoteOptions
@@ -63,7 +65,7 @@ class ProviderClient:
                 headers=headers,
                 follow_redirects=False,
                 proxy=options.proxy or None,
-                verify=options.ca_bundle or True,
+                verify=ssl.create_default_context(cafile=options.ca_bundle or certifi.where()),
                 limits=httpx.Limits(max_connections=max(4, 2 * options.limits.in_flight)),
             )
         except (OSError, ValueError, httpx.InvalidURL, UnicodeEncodeError) as error:

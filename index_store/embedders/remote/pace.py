@@ -105,9 +105,13 @@ def place(allowed: Allowed, options: PaceOptions, tokens: int, now: float) -> tu
     Returns:
         What is taken then, and the seconds to wait, at least 0.
     """
-    requests_at, for_request = _next(allowed.requests_at, options.requests_per_minute, 1, now)
-    tokens_at, for_tokens = _next(allowed.tokens_at, options.tokens_per_minute, tokens, now)
-    return Allowed(requests_at=requests_at, tokens_at=tokens_at), max(for_request, for_tokens)
+    wait_s = max(0.0, max(allowed.requests_at, allowed.tokens_at) - BURST_S - now)
+    sent_at = now + wait_s
+    taken = Allowed(
+        requests_at=_after(allowed.requests_at, sent_at, 1, options.requests_per_minute),
+        tokens_at=_after(allowed.tokens_at, sent_at, tokens, options.tokens_per_minute),
+    )
+    return taken, wait_s
 
 
 def held_back(allowed: Allowed, until: float) -> Allowed:
@@ -116,10 +120,9 @@ def held_back(allowed: Allowed, until: float) -> Allowed:
     return Allowed(requests_at=max(allowed.requests_at, at), tokens_at=max(allowed.tokens_at, at))
 
 
-def _next(at: float, per_minute: float | None, amount: int, now: float) -> tuple[float, float]:
-    begin = max(at, now)
+def _after(at: float, sent_at: float, amount: int, per_minute: float | None) -> float:
     spacing_s = 0.0 if per_minute is None else amount * MINUTE_S / per_minute
-    return begin + spacing_s, max(0.0, begin - BURST_S - now)
+    return max(at, sent_at) + spacing_s
 
 
 def _decoded(text: str) -> Allowed:

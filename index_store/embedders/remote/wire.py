@@ -138,7 +138,8 @@ def _vectors(rows: Sequence[object], dimension: int) -> Vectors:
                 f"vector {place}: dimension {dimension} expected, {len(values)} found"
             )
         vectors[place] = values
-    narrow = vectors.astype(np.float32)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused below
+        narrow = vectors.astype(np.float32)
     finite = np.isfinite(narrow).all(axis=1)
     if not finite.all():
         raise TransientError(f"vector {int(np.argmin(finite))} is not finite in float32")
