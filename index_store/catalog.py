@@ -101,6 +101,17 @@ class Catalog:
         """Return the sum of an integer column, such as "tokens"."""
         return int(pc.sum(self._lines.column(column)).as_py() or 0)
 
+    def poor(self) -> Iterator[DocumentRecord]:
+        """Yield the documents whose text came out poor, sorted by uri."""
+        lines = self._lines
+        for line in lines.filter(pc.equal(lines.column("quality"), "poor")).to_pylist():
+            yield record_from_line(line)
+
+    def quality(self) -> dict[str, int]:
+        """Return the number of documents of every quality that was found, by its name."""
+        counted = pc.value_counts(self._lines.column("quality").drop_null()).to_pylist()
+        return {entry["values"]: entry["counts"] for entry in counted}
+
     def rejected(self) -> int:
         """Return the number of documents whose observed content is refused."""
         return int(self._lines.num_rows - self._lines.column("rejection_reason").null_count)

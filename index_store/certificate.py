@@ -14,8 +14,15 @@ from dataclasses import dataclass
 import orjson
 
 from index_store.artifacts import READ_BUFFER_BYTES
+from index_store.document_table import document_names
 from index_store.embedding_parts import read_part
-from index_store.layout import EMBEDDINGS_FOLDER, run_key, shard_of
+from index_store.layout import (
+    EMBEDDINGS_FOLDER,
+    is_chunk_table,
+    is_document_table,
+    run_key,
+    shard_of,
+)
 from index_store.relocations import decode_relocations
 from index_store.storage.base import Storage, StoredObject
 from index_store.traces import Traces, catalog_names, has_hashes, open_table
@@ -101,7 +108,7 @@ class _Examination:
             self._note(entry, self._in_embeddings(entry))
         elif not entry.key.startswith(self._collection):
             self.elsewhere += [entry.key] if told else []
-        elif entry.key.endswith(".arrow") and "/shards/" in entry.key:
+        elif is_chunk_table(entry.key):
             self._look_at_rows(entry, told)
         elif shard_of(entry.key) in self._shards:
             self._note(entry, "a shard of a text")
@@ -130,6 +137,8 @@ class _Examination:
         names: set[str] = set()
         if entry.key.endswith(".parquet"):
             names = {name for column in catalog_names(self._storage, entry.key) for name in column}
+        elif is_document_table(entry.key):
+            names = set(document_names(self._storage.read(entry.key), entry.key))
         elif "/relocations/" in entry.key:
             data = self._storage.read(entry.key)
             names = {item.uri for item in decode_relocations(data, entry.key)}

@@ -179,6 +179,11 @@ class ChunkTable:
         text: str = self._table.column("text")[row].as_py()
         return text
 
+    def uri(self, row: int) -> str:
+        """Return the name under which one row was written; much cheaper than `take`."""
+        uri: str = self._table.column("uri")[row].as_py()
+        return uri
+
     def read(self, start: int, end: int) -> list[StoredChunk]:
         """Return the rows [start, end) in order."""
         return [_from_line(line) for line in self._table.slice(start, end - start).to_pylist()]

@@ -107,6 +107,10 @@ def map_artifacts(manifest: Manifest, moved: Callable[[Artifact], Artifact]) -> 
             index=moved(shard.index),
             chunks=moved(shard.chunks),
             deletions=None if shard.deletions is None else moved(shard.deletions),
+            documents=None if shard.documents is None else moved(shard.documents),
+            lexical=None
+            if shard.lexical is None
+            else replace(shard.lexical, files=tuple(map(moved, shard.lexical.files))),
         )
         for shard in manifest.shards
     )

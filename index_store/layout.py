@@ -19,6 +19,8 @@ VERSIONED_FOLDERS = ("catalog", "deletions", "relocations", SHARDS_FOLDER, VERSI
 LOG_NAME = re.compile(r"(\d{12})\.json")
 CHECKPOINT_NAME = re.compile(r"checkpoint-(\d{12})\.json")
 TAIL_NAME = re.compile(r"tail-(\d{12})\.json")
+_CHUNKS_NAME = re.compile(r"chunks(-[^/]+)?\.arrow")
+_DOCUMENTS_NAME = re.compile(r"documents(-[^/]+)?\.arrow")
 
 
 def check_collection(name: str) -> str:
@@ -80,10 +82,30 @@ def shard_chunks_key(collection: str, shard: str) -> str:
     return f"{collection}/shards/{shard}/chunks.arrow"
 
 
+def shard_documents_key(collection: str, shard: str) -> str:
+    """Key of a shard's document table."""
+    return f"{collection}/shards/{shard}/documents.arrow"
+
+
+def shard_lexical_key(collection: str, shard: str, suffix: str) -> str:
+    """Key of one file of a shard's lexical index."""
+    return f"{collection}/shards/{shard}/lexical.{suffix}"
+
+
 def shard_of(key: str) -> str | None:
     """Return the id of the shard in whose folder an object lies, or None when it lies elsewhere."""
     parts = key.split("/")
     return parts[2] if len(parts) == 4 and parts[1] == SHARDS_FOLDER else None
+
+
+def is_chunk_table(key: str) -> bool:
+    """Tell whether an object is the chunk table of a shard, its own key being taken or not."""
+    return shard_of(key) is not None and bool(_CHUNKS_NAME.fullmatch(key.rsplit("/", 1)[1]))
+
+
+def is_document_table(key: str) -> bool:
+    """Tell whether an object is the document table of a shard, likewise."""
+    return shard_of(key) is not None and bool(_DOCUMENTS_NAME.fullmatch(key.rsplit("/", 1)[1]))
 
 
 def shard_record_key(collection: str, shard: str) -> str:

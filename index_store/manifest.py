@@ -60,6 +60,21 @@ class ShardSearch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LexicalFiles:
+    """The lexical index of a shard.
+
+    Attributes:
+        analysis: How texts became words; an index of another analysis is not searched.
+        languages: Languages that its rows were analysed in, sorted; empty text for whole words.
+        files: Its files, in order of suffix.
+    """
+
+    analysis: str
+    languages: tuple[str, ...]
+    files: tuple[Artifact, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShardEntry:
     """One shard of a version.
 
@@ -75,6 +90,8 @@ class ShardEntry:
         metric: How two vectors are compared; always METRIC now.
         storage: How vectors are stored, one of STORAGES.
         search: How it is searched; None when nobody measured, then by the graph as it was built.
+        documents: The document table, None in a shard from before there were any.
+        lexical: The lexical index, None in a shard from before there were any.
         extra: Unknown fields, kept.
     """
 
@@ -89,7 +106,19 @@ class ShardEntry:
     metric: str = METRIC
     storage: str = "flat"
     search: ShardSearch | None = None
+    documents: Artifact | None = None
+    lexical: LexicalFiles | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def files(self) -> Iterator[Artifact]:
+        """The files that were written with it, all but the deletion vector."""
+        yield self.index
+        yield self.chunks
+        if self.documents is not None:
+            yield self.documents
+        if self.lexical is not None:
+            yield from self.lexical.files
 
     @property
     def live(self) -> int:
@@ -181,8 +210,7 @@ class Manifest:
     def artifacts(self) -> Iterator[Artifact]:
         """Every file the version consists of, the manifest itself excepted."""
         for shard in self.shards:
-            yield shard.index
-            yield shard.chunks
+            yield from shard.files
             if shard.deletions is not None:
                 yield shard.deletions
         for part in self.catalog:

@@ -16,6 +16,7 @@ from index_store.manifest import (
     CatalogPart,
     Counts,
     HnswSettings,
+    LexicalFiles,
     Manifest,
     SearchMode,
     ShardEntry,
@@ -115,6 +116,8 @@ def _shard_object(shard: ShardEntry) -> dict[str, object]:
     return {
         **shard.extra,
         **({} if shard.search is None else {"search": _search_object(shard.search)}),
+        **({} if shard.documents is None else {"documents": artifact_object(shard.documents)}),
+        **({} if shard.lexical is None else {"lexical": lexical_object(shard.lexical)}),
         "id": shard.id,
         "rows": shard.rows,
         "dead": shard.dead,
@@ -130,6 +133,26 @@ def _shard_object(shard: ShardEntry) -> dict[str, object]:
         "chunks": artifact_object(shard.chunks),
         "deletions": None if shard.deletions is None else artifact_object(shard.deletions),
     }
+
+
+def lexical_object(lexical: LexicalFiles) -> dict[str, object]:
+    """Return what a manifest says about a lexical index."""
+    return {
+        "analysis": lexical.analysis,
+        "languages": list(lexical.languages),
+        "files": [artifact_object(file) for file in lexical.files],
+    }
+
+
+def parse_lexical(fields: Fields | None) -> LexicalFiles | None:
+    """Read what `lexical_object` returned; problems go to the list of `fields`."""
+    if fields is None:
+        return None
+    return LexicalFiles(
+        analysis=fields.text("analysis"),
+        languages=fields.texts("languages"),
+        files=tuple(parse_artifact(item) for item in fields.children("files")),
+    )
 
 
 def _search_object(search: ShardSearch) -> dict[str, object]:
@@ -193,6 +216,7 @@ def _parse_counts(fields: Fields) -> Counts:
 
 def _parse_shard(fields: Fields) -> ShardEntry:
     deletions = fields.child_or_none("deletions")
+    documents = fields.child_or_none("documents")
     hnsw = fields.child("hnsw")
     return ShardEntry(
         id=fields.text("id", pattern=HEX_64),
@@ -210,6 +234,8 @@ def _parse_shard(fields: Fields) -> ShardEntry:
         chunks=parse_artifact(fields.child("chunks")),
         deletions=None if deletions is None else parse_artifact(deletions),
         search=_parse_search(fields.child_or_none("search")),
+        documents=None if documents is None else parse_artifact(documents),
+        lexical=parse_lexical(fields.child_or_none("lexical")),
         extra=fields.rest(),
     )
 

@@ -49,6 +49,10 @@ class RelocationMap:
             shard: [item.row_start for item in items] for shard, items in self._ranges.items()
         }
 
+    def concern(self, shard: str) -> bool:
+        """Tell whether rows of a shard go by another uri."""
+        return shard in self._ranges
+
     def uri_of(self, shard: str, row: int, written: str) -> str:
         """Return the current uri of a row that was written under `written`."""
         place = bisect_right(self._starts.get(shard, []), row) - 1

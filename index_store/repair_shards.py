@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import orjson
 from pyroaring import BitMap
 
 from index_store.artifacts import (
@@ -32,6 +31,7 @@ from index_store.local_files import LocalFiles
 from index_store.manifest import Manifest, ShardEntry
 from index_store.shard import ShardBuilder, ShardReader
 from index_store.shard_options import ShardOptions
+from index_store.shard_record import encode_shard_record
 from index_store.storage.base import Storage
 
 PORTION_ROWS = 4096
@@ -162,23 +162,10 @@ def dead_rows(storage: Storage, entry: ShardEntry) -> BitMap:
 def repair_record(storage: Storage, collection: str, entry: ShardEntry, findings: Findings) -> None:
     """Write `shard.json` again when it does not say what the shard is."""
     key = shard_record_key(collection, entry.id)
-    data = shard_record(entry)
+    data = encode_shard_record(entry)
     if measure(key, data) != _stored(storage, key):
         storage.put(key, data)
         findings.restored.append(key)
-
-
-def shard_record(entry: ShardEntry) -> bytes:
-    """Return the bytes of `shard.json`, as the pipeline writes them."""
-    body = {
-        "format_version": 1,
-        "id": entry.id,
-        "rows": entry.rows,
-        "dimension": entry.dimension,
-        "index": [entry.index.key, entry.index.size_bytes, entry.index.sha256],
-        "chunks": [entry.chunks.key, entry.chunks.size_bytes, entry.chunks.sha256],
-    }
-    return orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
 
 
 def repair_embeddings(

@@ -66,7 +66,7 @@ class DocumentFilter:
     keywords: tuple[str, ...] = ()
     date_from: str = ""
     date_until: str = ""
-    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         """Check the dates.
@@ -171,6 +171,11 @@ class SearchOptions:
             problems += _recency_problems(self.recency)
         if problems:
             raise UsageError("; ".join(problems))
+
+    @property
+    def needs_cosine(self) -> bool:
+        """Whether the question's vector is needed even in a search by words."""
+        return self.min_score is not None or self.adaptive is not None
 
     @property
     def most(self) -> int:

@@ -9,6 +9,7 @@ not leave this module.
 import hashlib
 import os
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -247,6 +248,11 @@ class ShardReader:
         if not 0 <= start <= end <= self.rows:
             raise UsageError(f"rows [{start}, {end}) are not in [0, {self.rows})")
         vectors: Vectors = self._flat.reconstruct_n(start, end - start)
+        return vectors
+
+    def vectors_of(self, rows: Sequence[int]) -> Vectors:
+        """Return the vectors of single rows: float32, shape (len(rows), dimension)."""
+        vectors: Vectors = self._flat.reconstruct_batch(np.asarray(rows, np.int64))
         return vectors
 
     def _compare_all(self, queries: Vectors, k: int, wanted: RowMask | None) -> tuple[Scores, Rows]:

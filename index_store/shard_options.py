@@ -100,13 +100,18 @@ class RecallOptions:
             raise UsageError("hits, questions and max_ef_search must be at least 1")
 
 
-def shard_id(embedder_id: str, options: ShardOptions, chunk_ids: Iterable[bytes]) -> str:
+def shard_id(
+    embedder_id: str, options: ShardOptions, chunk_ids: Iterable[bytes], documents: str = ""
+) -> str:
     """Return the id of the shard that holds these chunks in this order.
 
     Args:
         embedder_id: Identity of the embedder of its vectors.
         options: How it is built.
         chunk_ids: 32 bytes each.
+        documents: What stands for its documents and for how texts became words, so that rights
+            and titles never come from a shard that was made of the same texts before; empty for
+            a shard without a document table.
 
     Returns:
         64 hexadecimal characters.
@@ -120,4 +125,5 @@ def shard_id(embedder_id: str, options: ShardOptions, chunk_ids: Iterable[bytes]
         options.hnsw.ef_search,
         options.add_batch_rows,
         chunk_ids_hash(chunk_ids),
+        *([documents] if documents else []),
     )

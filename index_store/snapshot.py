@@ -6,28 +6,30 @@ for threads.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from types import TracebackType
 
 import numpy as np
-from pyroaring import BitMap
 
 from index_store.cache import LocalCache
+from index_store.candidates import Candidate, CandidateFinder
 from index_store.chunk_table import ChunkTable, StoredChunk
 from index_store.collections import check_format, load_manifest
-from index_store.deletions import RowMask, decode_deletions
+from index_store.context import joined_context
 from index_store.embedder import Vectors
-from index_store.errors import CorruptArtifactError, UsageError
+from index_store.errors import UsageError
+from index_store.lexical.engine import LexicalReader
 from index_store.local_files import LocalFiles
 from index_store.log import CommitLog
 from index_store.log_records import PRODUCTION, PublishedVersion, resolve_version
-from index_store.manifest import Manifest, ShardEntry
-from index_store.ranking import Quotation, first_unique
+from index_store.manifest import Manifest
+from index_store.open_shard import OpenShard, lexical_paths, open_shard
+from index_store.quotations import Quotation
 from index_store.records import Hit, ScoreParts
 from index_store.relocations import RelocationMap, decode_relocations
 from index_store.search_options import Question, Retrieval, SearchOptions
-from index_store.shard import ShardReader
+from index_store.selection import Chosen, select, with_recency
 from index_store.storage.base import Storage
 
 EXACT_ROWS = 50_000  # up to here an exact search costs about a millisecond
@@ -60,23 +62,6 @@ class SnapshotOptions:
     cache: LocalCache | None = None
 
 
-class _OpenShard:
-    """A shard's files, opened."""
-
-    def __init__(self, entry: ShardEntry, reader: ShardReader, chunks: ChunkTable) -> None:
-        self.entry = entry
-        self.reader = reader
-        self.chunks = chunks
-
-    @cached_property
-    def documents(self) -> list[tuple[str, int, int]]:
-        """Runs of rows by the uri they were written under; read when a filter first needs them."""
-        return self.chunks.documents()
-
-
-_Place = tuple[float, _OpenShard, int]  # score, shard, row
-
-
 class Snapshot:
     """One version, opened; close it when the last search has ended."""
 
@@ -84,16 +69,16 @@ class Snapshot:
         self,
         published: PublishedVersion,
         manifest: Manifest,
-        shards: list[_OpenShard],
-        relocations: RelocationMap,
+        shards: Sequence[OpenShard],
+        lexical: LexicalReader | None,
         files: LocalFiles,
         options: SnapshotOptions,
     ) -> None:
         self._published = published
         self._manifest = manifest
         self._shards = shards
-        self._relocations = relocations
-        self._options = options
+        self._lexical = lexical
+        self._finder = CandidateFinder(shards, lexical, options.exact_rows)
         self._files = files
         self._closed = False
 
@@ -143,8 +128,14 @@ class Snapshot:
         _check_embedder(manifest, options.embedder_id)
         files = LocalFiles(storage, options.cache)
         try:
-            shards = [_open_shard(entry, files, options) for entry in manifest.shards]
             relocations = _open_relocations(files, manifest)
+            shards = [
+                open_shard(
+                    entry, files, relocations, verify=options.verify, threads=options.threads
+                )
+                for entry in manifest.shards
+            ]
+            lexical = _open_lexical(manifest, files, verify=options.verify)
         except BaseException:
             files.close()
             raise
@@ -154,7 +145,7 @@ class Snapshot:
             len(shards),
             manifest.counts.chunks_live,
         )
-        return cls(published, manifest, shards, relocations, files, options)
+        return cls(published, manifest, shards, lexical, files, options)
 
     @property
     def version(self) -> str:
@@ -176,6 +167,15 @@ class Snapshot:
         """Number of chunks that a search may return."""
         return self._manifest.counts.chunks_live
 
+    def retrieval_of(self, options: SearchOptions) -> Retrieval:
+        """Return how a search with these options goes in this version.
+
+        A hybrid one goes by vectors alone when the version was published without lexical indexes.
+        """
+        if self._lexical is None and options.retrieval is Retrieval.HYBRID:
+            return Retrieval.DENSE
+        return options.retrieval
+
     def search(
         self, question: Question, options: SearchOptions = DEFAULT_SEARCH
     ) -> tuple[Hit, ...]:
@@ -195,17 +195,19 @@ class Snapshot:
             UsageError: The vector is missing or out of bounds, or the version has no lexical index
                 and is to be searched by words.
         """
-        query = self._query(question, options.retrieval)
+        query = self._query(question, options)
         quotation = Quotation(question.text)
         depth = QUOTATION_CANDIDATES if quotation.is_long_enough else MIN_CANDIDATES
-        wanted = min(max(depth, 4 * options.most), max(self.rows, 1))
-        found = self._nearest(query, wanted, options.filter.path_prefix)
-        if not quotation.is_long_enough:
-            return tuple(first_unique((self._hit(place) for place in found), options.k))
-        told = [(place, quotation.is_in(place[1].chunks.text(place[2]))) for place in found]
-        told.sort(key=lambda item: not item[1])  # stable: each group keeps its order
-        hits = (self._hit(place, verbatim=said) for place, said in told)
-        return tuple(first_unique(hits, options.k))
+        depth = max(depth, 4 * options.most)
+        found = self._finder.find(question.text, query, options, depth)
+        if quotation.is_long_enough:
+            for each in found:
+                each.verbatim = quotation.is_in(each.shard.chunks.text(each.row))
+            found.sort(key=lambda each: not each.verbatim)  # stable: each group keeps its order
+        if options.recency is not None:
+            found = with_recency(found, options.recency, _date_of)
+        chosen = select(found, options, _uri_of)
+        return tuple(_hit(each, options.neighbours) for each in chosen)
 
     def nearest(self, vector: Vectors, k: int) -> tuple[Hit, ...]:
         """Find the chunks nearest to a vector, whoever may read them: for gates and tests.
@@ -230,6 +232,9 @@ class Snapshot:
         """Let go of all files; calling it twice is harmless."""
         self._closed = True
         self._shards = []
+        self._finder = CandidateFinder([], None, 0)
+        if self._lexical is not None:
+            self._lexical.close()
         self._files.close()
 
     def __enter__(self) -> "Snapshot":
@@ -243,68 +248,69 @@ class Snapshot:
     ) -> None:
         self.close()
 
-    def _query(self, question: Question, retrieval: Retrieval) -> Vectors:
+    def _query(self, question: Question, options: SearchOptions) -> Vectors | None:
+        """Return the question's vector, float32, shape (1, dimension), or None when none is used.
+
+        Raises:
+            UsageError: It is missing, or the version cannot be searched as asked.
+        """
         if self._closed:
             raise UsageError(f"version {self.version} is closed")
-        if retrieval is Retrieval.LEXICAL:
-            raise UsageError(f"version {self.version} has no lexical index; search it by vectors")
-        if question.vector is None:
-            raise UsageError("a search by vectors needs the question's vector")
-        return _normalised(question.vector, self._manifest.embedder.dimension)
-
-    def _nearest(self, query: Vectors, wanted: int, path_prefix: str) -> list[_Place]:
-        """Return the best rows of all shards, best first."""
-        exact = self.rows <= self._options.exact_rows
-        found: list[_Place] = []
-        for shard in self._shards:
-            only = self._accepted_rows(shard, path_prefix) if path_prefix else None
-            # A narrow filter starves the graph, and is cheap to search exactly.
-            few = only is not None and int(only.sum()) <= self._options.exact_rows
-            scores, rows = shard.reader.search(query, wanted, exact=exact or few, only=only)
-            found += [
-                (float(score), shard, int(row))
-                for score, row in zip(scores[0], rows[0], strict=True)
-                if row >= 0
-            ]
-        found.sort(key=lambda item: -item[0])
-        return found[:wanted]
-
-    def _accepted_rows(self, shard: _OpenShard, path_prefix: str) -> RowMask:
-        accepted = np.zeros(shard.chunks.rows, np.bool_)
-        for written, start, end in shard.documents:
-            uri = self._relocations.uri_of(shard.entry.id, start, written)
-            if uri.startswith(path_prefix):
-                accepted[start:end] = True
-        return accepted
-
-    def _hit(self, place: _Place, *, verbatim: bool = False) -> Hit:
-        score, shard, row = place
-        stored: StoredChunk = shard.chunks.take([row])[0]
-        cosine = min(1.0, max(-1.0, score))
-        return Hit(
-            score=cosine,
-            parts=ScoreParts(dense=cosine),
-            uri=self._relocations.uri_of(shard.entry.id, row, stored.uri),
-            text=stored.chunk.text,
-            citation=stored.chunk.citation,
-            chunk=stored.chunk_id.hex(),
-            verbatim=verbatim,
-        )
-
-
-def _open_shard(entry: ShardEntry, files: LocalFiles, options: SnapshotOptions) -> _OpenShard:
-    dead: BitMap | None = None
-    if entry.deletions is not None:
-        data = files.read(entry.deletions)
-        dead = decode_deletions(data, entry.rows, entry.deletions.key)
-        if len(dead) != entry.dead:
-            raise CorruptArtifactError(
-                f"{entry.deletions.key}: dead rows expected {entry.dead}, found {len(dead)}"
+        by_words = options.retrieval is Retrieval.LEXICAL
+        if by_words and self._lexical is None:
+            raise UsageError(
+                f"version {self.version[:12]} has no lexical index; search it by vectors, or "
+                "rewrite it with nightpress compact --rebuild"
             )
-    index_path = files.checked_path(entry.index, verify=options.verify)
-    reader = ShardReader.open(index_path, entry, dead=dead, verify=False, threads=options.threads)
-    chunks_path = files.checked_path(entry.chunks, verify=options.verify)
-    return _OpenShard(entry, reader, ChunkTable.open(chunks_path, rows=entry.rows))
+        if by_words and not question.text.strip():
+            raise UsageError("a search by words needs the question's text")
+        if question.vector is not None:
+            return _normalised(question.vector, self._manifest.embedder.dimension)
+        if not by_words:
+            raise UsageError("a search by vectors needs the question's vector")
+        if options.needs_cosine:
+            raise UsageError("a bound on cosine similarity needs the question's vector")
+        return None
+
+
+def _uri_of(candidate: Candidate) -> str:
+    shard, row = candidate.shard, candidate.row
+    return shard.uri_of(row, shard.chunks.uri(row))
+
+
+def _date_of(candidate: Candidate) -> str:
+    shard = candidate.shard
+    return shard.attributes(shard.place_of(candidate.row)).date
+
+
+def _hit(chosen: Chosen, neighbours: int) -> Hit:
+    found = chosen.candidate
+    stored: StoredChunk = found.shard.chunks.take([found.row])[0]
+    dense = None if found.dense is None else min(1.0, max(-1.0, found.dense))
+    return Hit(
+        score=dense if found.score == found.dense and dense is not None else found.score,
+        uri=chosen.uri,
+        text=stored.chunk.text,
+        citation=stored.chunk.citation,
+        chunk=stored.chunk_id.hex(),
+        verbatim=found.verbatim,
+        parts=ScoreParts(dense=dense, lexical=found.lexical, fused=found.fused),
+        attributes=found.shard.attributes(found.shard.place_of(found.row)),
+        context=joined_context(found.shard, found.row, neighbours) if neighbours else "",
+        also_in=tuple(chosen.also_in),
+    )
+
+
+def _open_lexical(manifest: Manifest, files: LocalFiles, *, verify: bool) -> LexicalReader | None:
+    """Open the lexical indexes of all shards as one, or none when a shard has none."""
+    opened = []
+    for entry in manifest.shards:
+        paths = lexical_paths(entry.lexical, files, verify=verify)
+        if paths is None:
+            _logger.info("shard %s has no lexical index: vectors alone are searched", entry.id)
+            return None
+        opened.append((paths, entry.rows))
+    return LexicalReader(opened, [entry.id for entry in manifest.shards])
 
 
 def _open_relocations(files: LocalFiles, manifest: Manifest) -> RelocationMap:

@@ -23,7 +23,7 @@ from index_store.chunk_table import ChunkTable
 from index_store.collections import list_collections
 from index_store.deletions import decode_deletions
 from index_store.errors import CorruptArtifactError
-from index_store.layout import shard_of
+from index_store.layout import is_chunk_table, shard_of
 from index_store.manifest import Manifest
 from index_store.relocations import decode_relocations
 from index_store.storage.base import Storage, StoredObject
@@ -212,7 +212,7 @@ def _ledger(storage: Storage, key: str, columns: list[str]) -> pa.Table:
 
 def _chunk_tables(storage: Storage, collection: str) -> list[StoredObject]:
     entries = storage.list(f"{collection}/shards/")
-    return [entry for entry in entries if entry.key.endswith(".arrow")]
+    return [entry for entry in entries if is_chunk_table(entry.key)]
 
 
 def _dead_rows(storage: Storage, manifest: Manifest) -> dict[str, BitMap]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import orjson
 
 from index_store.chunk_table import ChunkTable, StoredChunk
+from index_store.document_table import ShardDocument
 from index_store.embedder import Vectors
 from index_store.embeddings import EmbeddingStore
 from index_store.errors import CorruptArtifactError
@@ -86,12 +87,13 @@ def build_shard(plan: ShardPlan, site: Site, *, avoid: frozenset[str] = frozense
         TransientError: The store is out of reach or full.
     """
     batches = [read_batch(site.storage, key) for key in plan.batches]
-    name = _name(batches, site, avoid)
+    documents = _documents(batches)
+    name = free_name(site, lambda: _chunk_ids(site.storage, batches), documents, avoid)
     entry = find_shard(site, name, verify=True)
     if entry is None:
         with closing(_portions(batches, site)) as portions:
-            entry = make_shard(site, name, plan.rows, portions)
-    return BuiltShard(entry=entry, placements=_placements(name, batches))
+            entry = make_shard(site, name, documents, portions)
+    return BuiltShard(entry=entry, placements=placements_of(name, documents))
 
 
 def write_built(site: Site, number: int, built: BuiltShard) -> str:
@@ -124,26 +126,32 @@ def read_built(site: Site, key: str) -> BuiltShard:
     return BuiltShard(entry=entry, placements=placements)
 
 
-def _name(batches: Sequence[ParsedBatch], site: Site, avoid: frozenset[str]) -> str:
-    return free_name(site, lambda: _chunk_ids(site.storage, batches), avoid)
+def placements_of(shard: str, documents: Sequence[ShardDocument]) -> tuple[Placement, ...]:
+    """Return where the documents of a shard are."""
+    return tuple(
+        Placement(
+            uri=document.uri, shard=shard, row_start=document.row_start, row_end=document.row_end
+        )
+        for document in documents
+    )
 
 
-def _placements(shard: str, batches: Sequence[ParsedBatch]) -> tuple[Placement, ...]:
-    placements = []
+def _documents(batches: Sequence[ParsedBatch]) -> tuple[ShardDocument, ...]:
+    documents = []
     offset = 0
     for batch in batches:
-        placements += [
-            Placement(
+        documents += [
+            ShardDocument(
                 uri=document.uri,
-                shard=shard,
                 row_start=offset + document.row_start,
                 row_end=offset + document.row_end,
+                attributes=document.attributes,
             )
             for document in batch.documents
             if document.row_end > document.row_start
         ]
         offset += sum(document.row_end - document.row_start for document in batch.documents)
-    return tuple(placements)
+    return tuple(documents)
 
 
 def _chunk_ids(storage: Storage, batches: Sequence[ParsedBatch]) -> Iterator[bytes]:

@@ -27,6 +27,7 @@ from index_store.chunk_table import ChunkTable, ChunkTableWriter, StoredChunk, s
 from index_store.errors import CorruptArtifactError, NotFoundError
 from index_store.layout import run_key
 from index_store.records import Chunk, Quality, Reason, Rejection
+from index_store.shard_record import artifact_from_row, artifact_row
 from index_store.storage.base import Storage
 
 FORMAT_VERSION = 1
@@ -206,21 +207,6 @@ def find_parsed(
             if document.identity in wanted:
                 found[document.identity] = entry.key
     return found
-
-
-def artifact_row(artifact: Artifact) -> list[str | int]:
-    """Return an artifact as a JSON array."""
-    return [artifact.key, artifact.size_bytes, artifact.sha256]
-
-
-def artifact_from_row(row: Sequence[object]) -> Artifact:
-    """Read an artifact from the array that `artifact_row` made.
-
-    Raises:
-        ValueError: The array has another shape.
-    """
-    key, size_bytes, sha256 = row
-    return Artifact(key=str(key), size_bytes=int(str(size_bytes)), sha256=str(sha256))
 
 
 def _encode(batch: ParsedBatch) -> bytes:

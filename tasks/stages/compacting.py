@@ -164,7 +164,7 @@ def compaction_due(shards: Sequence[ShardEntry], options: CompactOptions) -> tup
 def plan_rebuild(
     shards: Sequence[ShardEntry], hnsw: HnswSettings, storage: str, options: CompactOptions
 ) -> CompactionPlan:
-    """Decide what has to be rewritten so that every shard has these settings.
+    """Decide what has to be rewritten so that every shard has these settings and every file.
 
     Args:
         shards: Shards of a version, in its order.
@@ -177,7 +177,8 @@ def plan_rebuild(
     """
     groups = []
     for number, entry in enumerate(shards):
-        differs = entry.hnsw != hnsw or entry.storage != storage
+        differs = (entry.hnsw, entry.storage) != (hnsw, storage)
+        differs = differs or entry.documents is None or entry.lexical is None
         causes = [Cause.REBUILD] if differs else []
         groups.append(_Group([number], entry.live, causes))
     return _plan(shards, groups, options)

@@ -17,6 +17,7 @@ from index_store.artifacts import check_file, read_artifact
 from index_store.catalog import Catalog
 from index_store.chunk_table import ChunkTable, StoredChunk, stored_chunk
 from index_store.deletions import RowMask, decode_deletions, live_mask
+from index_store.document_table import ShardDocument
 from index_store.embedder import Vectors
 from index_store.errors import CorruptArtifactError
 from index_store.local_files import LocalFiles
@@ -25,7 +26,7 @@ from index_store.recall import VectorSource
 from index_store.records import DocumentRecord
 from index_store.shard import ShardReader
 from tasks.stages.assembling import Changes
-from tasks.stages.building import BuiltShard, Placement
+from tasks.stages.building import BuiltShard, placements_of
 from tasks.stages.compacting import Merge
 from tasks.stages.measuring import StoredVectors
 from tasks.stages.reporting import Finding
@@ -230,21 +231,31 @@ def _cut(documents: Sequence[Kept], merge: Merge) -> list[list[Kept]]:
     return [part for part in parts if part]
 
 
-def _make(site: Site, documents: Sequence[Kept], avoid: frozenset[str]) -> BuiltShard:
-    name = free_name(
-        site, lambda: (each for document in documents for each in document.chunk_ids()), avoid
-    )
-    placements = []
+def _make(site: Site, kept: Sequence[Kept], avoid: frozenset[str]) -> BuiltShard:
+    documents = _documents(kept)
+    chunk_ids = lambda: (each for document in kept for each in document.chunk_ids())  # noqa: E731
+    name = free_name(site, chunk_ids, documents, avoid)
+    entry = find_shard(site, name, verify=True)
+    if entry is None:
+        entry = make_shard(site, name, documents, _portions(kept))
+    return BuiltShard(entry=entry, placements=placements_of(name, documents))
+
+
+def _documents(kept: Sequence[Kept]) -> tuple[ShardDocument, ...]:
+    """Return the documents of a new shard, as the catalog knows them now."""
+    documents = []
     row = 0
-    for document in documents:
-        placements.append(
-            Placement(
-                uri=document.record.uri, shard=name, row_start=row, row_end=row + document.rows
+    for document in kept:
+        documents.append(
+            ShardDocument(
+                uri=document.record.uri,
+                row_start=row,
+                row_end=row + document.rows,
+                attributes=document.record.attributes,
             )
         )
         row += document.rows
-    entry = find_shard(site, name, verify=True) or make_shard(site, name, row, _portions(documents))
-    return BuiltShard(entry=entry, placements=tuple(placements))
+    return tuple(documents)
 
 
 def _portions(documents: Sequence[Kept]) -> Iterator[_KeptPortion]:

@@ -158,7 +158,7 @@ def publish_compaction(
         shards_before=_shards_before(work),
         shards_after=len(manifest.shards),
         rows_written=sum(entry.rows for entry in new),
-        bytes_written=sum(entry.index.size_bytes + entry.chunks.size_bytes for entry in new),
+        bytes_written=sum(file.size_bytes for entry in new for file in entry.files),
         findings=checked.findings,
     )
 

@@ -69,7 +69,8 @@ def conclude(
     manifest = None
     if version is not None:
         manifest = parse_manifest(read_artifact(storage, state.versions[version].manifest))
-    records = _notable(load_catalog(storage, manifest))
+    catalog = load_catalog(storage, manifest)
+    records = _notable(catalog)
     rejections = tuple(_rejected(record) for record in records if record.rejection is not None)
     return RunReport(
         run=options.run,
@@ -85,6 +86,8 @@ def conclude(
         promoted=version is not None and state.channels.get(PRODUCTION) == version,
         rejections=rejections,
         without_chunks=tuple(record.uri for record in records if record.rejection is None),
+        quality=catalog.quality(),
+        poor=tuple(record.uri for record in catalog.poor()),
         skipped=tuple((entry.uri, entry.reason) for entry in stored.skipped),
         warnings=(*_due(manifest, options), *_warnings(work.outcomes)),
         findings=work.findings,

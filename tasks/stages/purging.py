@@ -253,7 +253,9 @@ def _remove_objects(
     for keys in _portions(sorted(wanted & state.retired.keys())):
         change = KeyChange(kind=RecordKind.PURGE, keys=keys, run=run, reason="purge")
         state = log.append(state, change)
-    for key in sorted(wanted, key=lambda key: (key in traces.ledgers, key)):
+    # What tells that a shard holds the text goes after everything else that is in it.
+    last = traces.ledgers
+    for key in sorted(wanted, key=lambda key: (key in last, key in traces.keys, key)):
         storage.delete(key)
     return versions, tuple(sorted(wanted))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tasks.stages.diffing import Action, Plan
 
+SHOWN_POOR = 20
 SHOWN_ITEMS = 200  # rows of a table that a person still scrolls through
 
 
@@ -62,6 +63,8 @@ class RunReport:
         promoted: Whether production is the version.
         rejections: Standing rejections, sorted by uri.
         without_chunks: Documents whose whole text is shorter than the least chunk.
+        quality: Documents of every quality of text, by its name.
+        poor: Documents whose text came out poor, sorted by uri.
         skipped: Entries of the source that are no documents, with the reason.
         warnings: What a person should look at.
         findings: Results of the checks.
@@ -80,6 +83,8 @@ class RunReport:
     promoted: bool
     rejections: tuple[RejectedDocument, ...] = ()
     without_chunks: tuple[str, ...] = ()
+    quality: Mapping[str, int] = field(default_factory=dict)
+    poor: tuple[str, ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = field(default_factory=tuple)
@@ -108,6 +113,8 @@ class RunReport:
                 for entry in self.rejections
             ],
             "without_chunks": list(self.without_chunks),
+            "quality": dict(self.quality),
+            "poor": list(self.poor),
             "skipped": [{"uri": uri, "reason": reason} for uri, reason in self.skipped],
             "warnings": list(self.warnings),
             "checks": [
@@ -136,6 +143,10 @@ def summary_markdown(report: RunReport) -> str:
         parts.append(_table(("check", "result", "found"), rows))
     if report.without_chunks:
         parts.append(f"{len(report.without_chunks):,} documents are too short for a chunk.")
+    if report.poor:
+        shown = ", ".join(escape_markdown(uri) for uri in report.poor[:SHOWN_POOR])
+        more = f" and {len(report.poor) - SHOWN_POOR:,} more" if report.poor[SHOWN_POOR:] else ""
+        parts.append(f"The text of {len(report.poor):,} documents came out poor: {shown}{more}.")
     if report.warnings:
         parts.append("\n".join(f"- {escape_markdown(warning)}" for warning in report.warnings))
     return "\n\n".join(parts) + "\n"

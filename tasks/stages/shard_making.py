@@ -10,6 +10,7 @@ referred to that was not read back.
 
 import tempfile
 from collections.abc import Callable, Container, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -17,19 +18,31 @@ from typing import Protocol
 
 import orjson
 
-from index_store.artifacts import read_artifact, store_artifact, verify_artifact
+from index_store.artifacts import Artifact, read_artifact, store_artifact, verify_artifact
 from index_store.chunk_table import ChunkTableWriter, StoredChunk
+from index_store.document_table import ShardDocument, documents_hash, write_documents
 from index_store.embedder import EmbedderSpec, Vectors
 from index_store.embeddings import EmbeddingStore
 from index_store.errors import CorruptArtifactError, NotFoundError
-from index_store.layout import run_key, shard_chunks_key, shard_index_key, shard_record_key
+from index_store.layout import (
+    run_key,
+    shard_chunks_key,
+    shard_documents_key,
+    shard_index_key,
+    shard_record_key,
+)
+from index_store.lexical.engine import ANALYSIS
+from index_store.lexical.indexing import LexicalWriter
 from index_store.manifest import ShardEntry
 from index_store.shard import ShardBuilder, ShardFile
 from index_store.shard_options import ShardOptions, shard_id
+from index_store.shard_record import (
+    artifact_from_row,
+    artifact_row,
+    decode_shard_record,
+    encode_shard_record,
+)
 from index_store.storage.base import Storage
-from tasks.stages.checkpoints import artifact_from_row, artifact_row
-
-FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,29 +89,50 @@ class Portion(Protocol):
         ...
 
 
-def free_name(site: Site, chunk_ids: Callable[[], Iterable[bytes]], avoid: Container[str]) -> str:
+@dataclass(frozen=True, slots=True)
+class _Sinks:
+    """Where the chunks of a shard go while it is built."""
+
+    chunks: ChunkTableWriter
+    lexical: LexicalWriter
+
+    def add(self, chunks: Sequence[StoredChunk]) -> None:
+        self.chunks.add(chunks)
+        self.lexical.add(chunks)
+
+
+def free_name(
+    site: Site,
+    chunk_ids: Callable[[], Iterable[bytes]],
+    documents: Sequence[ShardDocument],
+    avoid: Container[str],
+) -> str:
     """Return the id of a shard with these chunks.
 
     Args:
         site: Where and with what it is made.
         chunk_ids: Gives the ids of its chunks in order of row, each time it is called.
+        documents: Its documents, in order of row.
         avoid: Ids that it must not take; another one follows from each of them.
     """
     extra: list[bytes] = []
+    known = f"{ANALYSIS} {documents_hash(documents)}"
     while True:
-        name = shard_id(site.embedder.id, site.options, chain(chunk_ids(), extra))
+        name = shard_id(site.embedder.id, site.options, chain(chunk_ids(), extra), known)
         if name not in avoid:
             return name
         extra.append(bytes.fromhex(name))
 
 
-def make_shard(site: Site, name: str, rows: int, portions: Iterable[Portion]) -> ShardEntry:
+def make_shard(
+    site: Site, name: str, documents: Sequence[ShardDocument], portions: Iterable[Portion]
+) -> ShardEntry:
     """Make a shard and record it beside its files.
 
     Args:
         site: Where and with what.
-        name: Its id, which follows from the chunks.
-        rows: Number of its rows.
+        name: Its id, which follows from chunks and documents.
+        documents: Its documents, in order of row, without gaps.
         portions: Its rows, in order.
 
     Returns:
@@ -108,50 +142,47 @@ def make_shard(site: Site, name: str, rows: int, portions: Iterable[Portion]) ->
         CorruptArtifactError: A chunk or a vector is damaged or missing.
         TransientError: The store is out of reach or full.
     """
+    rows = documents[-1].row_end
     with tempfile.TemporaryDirectory(prefix="nightpress-") as folder:
         scratch = Path(folder)
         builder = _resumed(name, site, scratch) or _fresh(site)
-        with ChunkTableWriter(scratch / "chunks.arrow") as writer:
-            _fill(name, builder, writer, portions, site, scratch)
+        with (
+            closing(LexicalWriter(scratch / "lexical", documents)) as writer,
+            ChunkTableWriter(scratch / "chunks.arrow") as table,
+        ):
+            _fill(name, builder, _Sinks(table, writer), portions, site)
+            lexical = writer.store(site.storage, site.collection, name)
         if builder.rows != rows:
             raise CorruptArtifactError(f"shard {name}: rows expected {rows}, found {builder.rows}")
         index = builder.finish(scratch / "index.faiss")
-        chunks_key = shard_chunks_key(site.collection, name)
-        index_key = shard_index_key(site.collection, name)
+        write_documents(scratch / "documents.arrow", documents)
         entry = ShardEntry(
             id=name,
             rows=rows,
             dead=0,
             dimension=site.embedder.dimension,
             hnsw=site.options.hnsw,
-            index=store_artifact(site.storage, index_key, index.path),
-            chunks=store_artifact(site.storage, chunks_key, scratch / "chunks.arrow"),
+            index=_stored(site, shard_index_key(site.collection, name), index.path),
+            chunks=_stored(site, shard_chunks_key(site.collection, name), scratch / "chunks.arrow"),
+            documents=_stored(
+                site, shard_documents_key(site.collection, name), scratch / "documents.arrow"
+            ),
+            lexical=lexical,
             storage=site.options.storage,
         )
-    _record(site, entry)
+    site.storage.put(shard_record_key(site.collection, name), encode_shard_record(entry))
     return entry
 
 
 def find_shard(site: Site, name: str, *, verify: bool) -> ShardEntry | None:
     """Return the shard of this id when it is there and, if asked, its bytes are whole."""
     try:
-        body = orjson.loads(site.storage.read(shard_record_key(site.collection, name)))
-        if body["format_version"] != FORMAT_VERSION or body["id"] != name:
-            return None
-        entry = ShardEntry(
-            id=name,
-            rows=int(body["rows"]),
-            dead=0,
-            dimension=int(body["dimension"]),
-            hnsw=site.options.hnsw,
-            index=artifact_from_row(body["index"]),
-            chunks=artifact_from_row(body["chunks"]),
-            storage=site.options.storage,
-        )
+        data = site.storage.read(shard_record_key(site.collection, name))
+        entry = decode_shard_record(data, name, site.options.hnsw, site.options.storage)
         if verify:
-            verify_artifact(site.storage, entry.index)
-            verify_artifact(site.storage, entry.chunks)
-    except (CorruptArtifactError, NotFoundError, ValueError, KeyError, TypeError):
+            for file in entry.files:
+                verify_artifact(site.storage, file)
+    except (CorruptArtifactError, NotFoundError):
         return None  # not there, or not whole: it is made again
     return entry
 
@@ -177,6 +208,10 @@ def stored_vectors(store: EmbeddingStore, hashes: Sequence[bytes]) -> Vectors:
     return vectors
 
 
+def _stored(site: Site, key: str, path: Path) -> Artifact:
+    return store_artifact(site.storage, key, path)
+
+
 def _fresh(site: Site) -> ShardBuilder:
     return ShardBuilder(site.options, site.embedder.dimension)
 
@@ -184,34 +219,33 @@ def _fresh(site: Site) -> ShardBuilder:
 def _fill(
     name: str,
     builder: ShardBuilder,
-    writer: ChunkTableWriter,
+    sinks: _Sinks,
     portions: Iterable[Portion],
     site: Site,
-    scratch: Path,
 ) -> None:
     resumed_at = builder.rows
     next_checkpoint = max(site.checkpoint_rows, 2 * resumed_at)
     for portion in portions:
-        already = min(portion.rows, max(0, resumed_at - writer.rows))
-        writer.add(portion.chunks())
+        already = min(portion.rows, max(0, resumed_at - sinks.chunks.rows))
+        sinks.add(portion.chunks())
         if already == portion.rows:
             continue
         builder.add(portion.vectors(already))
         if builder.rows >= next_checkpoint:
-            _checkpoint(name, builder, site, scratch)
+            _checkpoint(name, builder, site)
             next_checkpoint = 2 * builder.rows
 
 
-def _checkpoint(name: str, builder: ShardBuilder, site: Site, scratch: Path) -> None:
-    file = builder.checkpoint(scratch / "checkpoint.faiss")
-    if not file.rows:
-        return  # not one full batch of rows is in the graph yet
-    stem = f"shards/{name}-{file.rows:012d}"
-    key = run_key(site.collection, site.run, f"{stem}.faiss")
-    artifact = store_artifact(site.storage, key, file.path)
+def _checkpoint(name: str, builder: ShardBuilder, site: Site) -> None:
+    with tempfile.TemporaryDirectory(prefix="nightpress-") as folder:
+        file = builder.checkpoint(Path(folder) / "checkpoint.faiss")
+        if not file.rows:
+            return  # not one full batch of rows is in the graph yet
+        stem = f"shards/{name}-{file.rows:012d}"
+        key = run_key(site.collection, site.run, f"{stem}.faiss")
+        artifact = store_artifact(site.storage, key, file.path)
     body = {"rows": file.rows, "index": artifact_row(artifact)}
     site.storage.put(run_key(site.collection, site.run, f"{stem}.json"), orjson.dumps(body))
-    file.path.unlink()
 
 
 def _resumed(name: str, site: Site, scratch: Path) -> ShardBuilder | None:
@@ -237,16 +271,3 @@ def _resumed(name: str, site: Site, scratch: Path) -> ShardBuilder | None:
         except (CorruptArtifactError, NotFoundError, ValueError, KeyError, TypeError):
             continue  # a damaged checkpoint is work not done
     return None
-
-
-def _record(site: Site, entry: ShardEntry) -> None:
-    body = {
-        "format_version": FORMAT_VERSION,
-        "id": entry.id,
-        "rows": entry.rows,
-        "dimension": entry.dimension,
-        "index": artifact_row(entry.index),
-        "chunks": artifact_row(entry.chunks),
-    }
-    key = shard_record_key(site.collection, entry.id)
-    site.storage.put(key, orjson.dumps(body, option=orjson.OPT_SORT_KEYS))

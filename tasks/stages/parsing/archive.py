@@ -6,6 +6,7 @@ entities from outside, without a network and without depth beyond libxml2's own 
 
 import posixpath
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,11 +26,11 @@ _CONTENT_TYPES = "[Content_Types].xml"
 
 
 @contextmanager
-def open_package(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open an Office document.
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip archive that keeps its bounds.
 
     Raises:
-        ParseRefused: It is damaged, encrypted, unfolds to too much, or is no Office document.
+        ParseRefused: It is damaged, encrypted or unfolds to too much.
     """
     try:
         archive = zipfile.ZipFile(path)
@@ -37,16 +38,34 @@ def open_package(path: Path) -> Iterator[zipfile.ZipFile]:
         raise ParseRefused(Reason.CORRUPT, describe(error)) from error
     with archive:
         _hold_to_bounds(archive)
-        if _CONTENT_TYPES not in archive.namelist():
-            raise ParseRefused(Reason.CORRUPT, "a zip archive without the parts of a document")
         try:
             yield archive
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
             raise ParseRefused(Reason.CORRUPT, describe(error)) from error
 
 
-def read_xml(archive: zipfile.ZipFile, part: str) -> etree._Element | None:
+@contextmanager
+def open_package(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an Office document.
+
+    Raises:
+        ParseRefused: It is damaged, encrypted, unfolds to too much, or is no Office document.
+    """
+    with open_archive(path) as archive:
+        if _CONTENT_TYPES not in archive.namelist():
+            raise ParseRefused(Reason.CORRUPT, "a zip archive without the parts of a document")
+        yield archive
+
+
+def read_xml(
+    archive: zipfile.ZipFile, part: str, *, declared: bool = False
+) -> etree._Element | None:
     """Parse a part, or return None when it is absent.
+
+    Args:
+        archive: Where the part is.
+        part: Its name.
+        declared: Whether it may bear a document type declaration, as Office's parts never do.
 
     Raises:
         ParseRefused: It is no well-formed XML, or nested too deeply.
@@ -55,22 +74,30 @@ def read_xml(archive: zipfile.ZipFile, part: str) -> etree._Element | None:
         data = archive.read(part)
     except KeyError:
         return None
-    return parse_xml(data, part)
+    return parse_xml(data, part, declared=declared)
 
 
-def parse_xml(data: bytes, part: str) -> etree._Element:
-    """Parse the content of a part.
+def parse_xml(data: bytes, part: str, *, declared: bool = False) -> etree._Element:
+    """Parse the content of a part; of entities only those that it defines itself are put in.
+
+    Args:
+        data: The content.
+        part: What to call it in messages.
+        declared: Whether it may bear a document type declaration.
 
     Raises:
         ParseRefused: It is no well-formed XML, or nested too deeply.
     """
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    parser = etree.XMLParser(
+        resolve_entities="internal" if declared else False, no_network=True, load_dtd=False
+    )
     try:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
-        reason = Reason.TOO_LARGE if "depth" in str(error).lower() else Reason.CORRUPT
+        swollen = any(word in str(error).lower() for word in ("depth", "amplification", "loop"))
+        reason = Reason.TOO_LARGE if swollen else Reason.CORRUPT
         raise ParseRefused(reason, f"part {posixpath.basename(part)}: {describe(error)}") from error
-    if root.getroottree().docinfo.internalDTD is not None:
+    if not declared and root.getroottree().docinfo.internalDTD is not None:
         raise ParseRefused(Reason.CORRUPT, "a document type declaration, which Office never writes")
     return root
 

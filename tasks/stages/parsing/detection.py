@@ -4,10 +4,15 @@ Invariant: only the first bytes, the directory of an archive and the stream name
 looked at.
 """
 
+import codecs
 import mmap
 import re
+import struct
 import zipfile
 from pathlib import Path
+
+from olefile import OleFileIO
+from olefile.olefile import OleFileError
 
 from index_store.records import Reason
 from tasks.stages.parsing.refusal import ParseRefused
@@ -16,13 +21,12 @@ _HEAD_BYTES = 4096
 _BLANKS = b" \t\r\n\v\f\0\xef\xbb\xbf\xfe\xff"  # the byte order marks too
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+OLE_ERRORS = (OleFileError, OSError, IndexError, ValueError, struct.error)
+"""What olefile raises for damaged files."""
 _FOREIGN = (
     (b"\x7fELF", "a program"),
     (b"MZ\x90\x00", "a program"),
-    (b"\x1f\x8b\x08", "a gzip archive"),
-    (b"BZh", "a bzip2 archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
-    (b"\xfd7zXZ\x00", "an xz archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
     (b"\x89PNG\r\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
@@ -31,14 +35,31 @@ _FOREIGN = (
     (b"II*\x00", "a TIFF image"),
     (b"MM\x00*", "a TIFF image"),
     (b"SQLite format 3\x00", "an SQLite database"),
-    (b"{\\rtf", "an RTF document"),
 )
+_COMPRESSED = (b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
+_RICH_TEXT = b"{\\rtf"
 _SPREADSHEET = b"urn:schemas-microsoft-com:office:spreadsheet"
 _PROLOGUE = re.compile(rb"\A(?:<\?xml[^>]{0,200}\?>\s*|<!--.{0,2000}?-->\s*)+", re.DOTALL)
 _HTML = re.compile(rb"<!doctype html|<html[\s>]|<table[\s>]", re.IGNORECASE)
-_OPEN_DOCUMENT = b"application/vnd.oasis.opendocument"
+_PACKAGES = (
+    (b"application/epub+zip", "epub"),
+    (b"application/vnd.oasis.opendocument.text", "odt"),
+    (b"application/vnd.oasis.opendocument.spreadsheet", "ods"),
+    (b"application/vnd.oasis.opendocument.presentation", "odp"),
+)
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_JSON = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*[\[{\"\]\d-])")
+_MAILBOX = re.compile(r"From \S+ .*\d\d:\d\d.*\n[\w-]+:")
+_MAIL_HEADERS = re.compile(
+    r"^(?:from|to|cc|subject|date|message-id|received|mime-version|return-path|content-type"
+    r"|delivered-to|x-[\w-]+):[ \t]",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ENOUGH_HEADERS = 3
+_BOOK = "META-INF/container.xml"
 _PARTS = (("word/", "docx"), ("xl/", "sheets"), ("ppt/", "pptx"))
 _STREAMS = (
+    ("__properties_version1.0", "msg"),
     ("EncryptedPackage", "encrypted"),
     ("Workbook", "sheets"),
     ("Book", "sheets"),
@@ -62,6 +83,10 @@ def detect(path: Path) -> str:
             raise ParseRefused(Reason.UNSUPPORTED, f"the content is {meaning}")
     if head.startswith(b"%PDF-"):
         return "pdf"
+    if head.startswith(_RICH_TEXT):
+        return "rtf"
+    if head.startswith(_COMPRESSED):
+        return "compressed"
     if head.startswith(_OLE):
         return _detect_ole(path)
     if head.startswith(_ZIP):
@@ -78,16 +103,28 @@ def _refuse_blank(path: Path) -> None:
 
 
 def _detect_ole(path: Path) -> str:
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        found = next((kind for name, kind in _STREAMS if _stream(name).search(data)), "")
+    found = _root_kind(path) or _raw_kind(path)
     if not found:
         raise ParseRefused(Reason.UNSUPPORTED, "an OLE file of an unknown kind")
     if found == "encrypted":
         raise ParseRefused(Reason.ENCRYPTED, "a password is needed to open this Office document")
-    if found in ("doc", "ppt"):
-        detail = f"the content is an old .{found} document; save it as .{found}x"
-        raise ParseRefused(Reason.UNSUPPORTED, detail)
     return found
+
+
+def _root_kind(path: Path) -> str:
+    """Return the kind by the streams at the top, whatever documents are embedded below."""
+    try:
+        with OleFileIO(str(path)) as file:
+            names = {entry[0].lower() for entry in file.listdir() if len(entry) == 1}
+    except OLE_ERRORS:
+        return ""
+    return next((kind for name, kind in _STREAMS if name.lower() in names), "")
+
+
+def _raw_kind(path: Path) -> str:
+    """Return the kind of a file whose directory is damaged."""
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return next((kind for name, kind in _STREAMS if _stream(name).search(data)), "")
 
 
 def _stream(name: str) -> re.Pattern[bytes]:
@@ -99,18 +136,50 @@ def _detect_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-            if "mimetype" in names and archive.read("mimetype").startswith(_OPEN_DOCUMENT):
-                raise ParseRefused(Reason.UNSUPPORTED, "the content is an OpenDocument file")
+            kind = archive.read("mimetype") if "mimetype" in names else b""
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError) as error:
         raise ParseRefused(Reason.CORRUPT, "a damaged zip archive") from error
+    for media_type, parser in _PACKAGES:
+        if kind.strip().startswith(media_type):
+            return parser
+    if _BOOK in names:
+        return "epub"
     for prefix, parser in _PARTS:
         if any(name.replace("\\", "/").lstrip("/").startswith(prefix) for name in names):
             return parser
-    raise ParseRefused(Reason.UNSUPPORTED, "a zip archive that is no Office document")
+    raise ParseRefused(Reason.UNSUPPORTED, "a zip archive that is no document")
 
 
 def _detect_markup(head: bytes) -> str:
     if _SPREADSHEET in head:
         return "xml-sheets"
-    start = _PROLOGUE.sub(b"", head.removeprefix(b"\xef\xbb\xbf").lstrip())
-    return "html" if _HTML.match(start) else ""
+    bare = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if _HTML.match(_PROLOGUE.sub(b"", bare)):
+        return "html"
+    return "xml" if bare.startswith(b"<?xml") else ""
+
+
+def detect_text(path: Path) -> str:
+    """Return the parser for plain text whose name does not tell, or "" when it is no text.
+
+    Only what is certain counts: UTF-8, or UTF-16 with its mark, without control characters.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD_BYTES)
+    text = _certain_text(head)
+    if not text or _CONTROLS.search(text):
+        return ""
+    if _MAILBOX.match(text):
+        return "mbox"
+    if len(_MAIL_HEADERS.findall(text)) >= _ENOUGH_HEADERS and _MAIL_HEADERS.match(text):
+        return "eml"
+    return "json" if _JSON.match(text) else "text"
+
+
+def _certain_text(head: bytes) -> str:
+    wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    decoder = codecs.getincrementaldecoder("utf-16" if wide else "utf-8-sig")()
+    try:
+        return decoder.decode(head)
+    except UnicodeDecodeError:
+        return ""

@@ -58,8 +58,13 @@ class ParsedDocument:
             first heading.
         warnings: Short notes for the report, such as "encoding guessed: cp1252"; never document
             text.
+        pages: Pages or slides of the file, those without text included; 0 without pages.
+        confidence: Mean confidence of text that was recognised in images, in [0, 1]; None when
+            none was.
     """
 
     elements: tuple[Element, ...]
     attributes: DocumentAttributes = NO_ATTRIBUTES
     warnings: tuple[str, ...] = ()
+    pages: int = 0
+    confidence: float | None = None

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index_store.attributes import NO_ATTRIBUTES
-from index_store.records import Chunk, Quality, Reason
+from index_store.records import Chunk, Reason
 from tasks.stages.parsing.description import describe_document
 from tasks.stages.parsing.dispatch import parse_as
 from tasks.stages.parsing.elements import ParsedDocument
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.outcome import Outcome, rejected
+from tasks.stages.parsing.parse_options import DEFAULT_OPTIONS, ParseOptions
+from tasks.stages.parsing.quality import judge, measure
 from tasks.stages.parsing.refusal import ParseRefused, describe
 from tasks.stages.parsing.registry import ParserSpec, find_parser, parser_identity
 from tasks.stages.sidecars.reading import read_sidecars
@@ -33,10 +35,12 @@ class Examination:
     Attributes:
         limits: Bounds on size.
         chunker: Turns what the parser found into chunks.
+        parsing: What parsers are told besides the document.
     """
 
     limits: Limits
     chunker: Chunker
+    parsing: ParseOptions = DEFAULT_OPTIONS
 
 
 def examine(
@@ -51,7 +55,7 @@ def examine(
         sidecars: Paths of the files that describe it, the outermost folder's first.
     """
     path = Path(name)
-    identity = parser_identity(parser, examination.limits)
+    identity = parser_identity(parser, examination.limits, examination.parsing)
     content_hash = ""
     warnings: tuple[str, ...] = ()
     attributes = NO_ATTRIBUTES
@@ -62,6 +66,8 @@ def examine(
         content_hash, before = _fingerprint(path, examination.limits)
         parsed = describe_document(_parse(path, spec), described)
         attributes, warnings = parsed.attributes, parsed.warnings
+        verdict = judge(measure(parsed))
+        warnings += tuple(f"poor text: {reason}" for reason in verdict.reasons)
         chunks = _chunk(parsed, examination.chunker)
         _hold_to_state(path, before)
     except ParseRefused as refusal:
@@ -85,7 +91,7 @@ def examine(
     return Outcome(
         chunks=chunks,
         attributes=attributes,
-        quality=Quality.GOOD,
+        quality=verdict.quality,
         warnings=warnings,
         parser=identity,
         content_hash=content_hash,

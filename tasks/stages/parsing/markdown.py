@@ -4,12 +4,19 @@ Invariant: one pass over the lines; no construct makes the time grow faster than
 """
 
 import re
+import tomllib
+from collections.abc import Iterable
+from datetime import date, time
 from pathlib import Path
 
+import yaml
+
+from index_store.attributes import NO_ATTRIBUTES, DocumentAttributes
 from tasks.stages.parsing.builder import ElementBuilder, join_cells
 from tasks.stages.parsing.elements import ElementKind, ParsedDocument
 from tasks.stages.parsing.encoding import decode
 from tasks.stages.parsing.normalisation import normalise
+from tasks.stages.sidecars.fields import read_fields
 
 _ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
 _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
@@ -19,6 +26,7 @@ _RULE = re.compile(r" {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$")
 _TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
 _QUOTE = re.compile(r"(?:[ ]{0,3}>[ ]?)+")
 _REFERENCE = re.compile(r" {0,3}\[[^\]\n]{1,200}\]:[ \t]*\S+")
+_FRONT_LINES = 200
 _FRONT_TITLE = re.compile(r"title[ \t]*[:=][ \t]*(.*)", re.IGNORECASE)
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
@@ -41,15 +49,28 @@ def parse_markdown(path: Path) -> ParsedDocument:
         ParseRefused: The file is no text.
     """
     decoded = decode(path.read_bytes())
+    return read_markdown(decoded.text, warnings=decoded.warnings)
+
+
+def read_markdown(text: str, *, warnings: Iterable[str] = ()) -> ParsedDocument:
+    """Return what a text with Markdown's marks says.
+
+    Args:
+        text: A whole document, or a cell of a notebook.
+        warnings: Notes on how it was decoded.
+    """
     reader = _Reader()
-    for warning in decoded.warnings:
+    for warning in warnings:
         reader.builder.warn(warning)
-    lines = normalise(decoded.text).split("\n")
-    title, start = _front_matter(lines)
+    reader.builder.notice(text)
+    lines = normalise(text).split("\n")
+    front, start = _front_matter(lines)
+    attributes = _described(front, reader.builder)
     for line in _COMMENT.sub("", "\n".join(lines[start:])).split("\n"):
         reader.read(line)
     reader.finish()
-    return reader.builder.build(title=title)
+    reader.builder.describe(attributes)
+    return reader.builder.build(title=attributes.title)
 
 
 def plain(text: str) -> str:
@@ -154,13 +175,29 @@ def _cells(line: str) -> list[str]:
 
 
 def _front_matter(lines: list[str]) -> tuple[str, int]:
-    """Return the title that the front matter gives and the first line after it."""
+    """Return the front matter, its opening line included, and the first line after it."""
     if not lines or lines[0].rstrip() not in ("---", "+++"):
         return "", 0
-    title = ""
-    for number, line in enumerate(lines[1:], start=1):
+    for number, line in enumerate(lines[1 : _FRONT_LINES + 1], start=1):
         if line.rstrip() in (lines[0].rstrip(), "..."):
-            return title, number + 1
-        if match := _FRONT_TITLE.match(line):
-            title = match[1].strip().strip("\"'")
+            return "\n".join(lines[:number]), number + 1
     return "", 0
+
+
+def _described(front: str, builder: ElementBuilder) -> DocumentAttributes:
+    """Return what front matter in YAML or TOML says of its document."""
+    marks, _, body = front.partition("\n")
+    try:
+        fields = tomllib.loads(body) if marks.startswith("+") else yaml.safe_load(body)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        builder.warn("front matter is not understood")
+        title = next(filter(None, map(_FRONT_TITLE.match, body.split("\n"))), None)
+        return DocumentAttributes(title=title[1].strip().strip("\"'") if title else "")
+    if not isinstance(fields, dict):
+        return NO_ATTRIBUTES
+    named = {str(name): _as_json(value) for name, value in fields.items()}
+    return read_fields(named).attributes
+
+
+def _as_json(value: object) -> object:
+    return value.isoformat() if isinstance(value, date | time) else value

@@ -1,4 +1,7 @@
-"""PDF through PDFium: pages in order, hyphenation mended, sections from the outline."""
+"""PDF through PDFium: pages in order, hyphenation mended, sections from the outline.
+
+Invariant: running heads, feet and page numbers are no text of a page.
+"""
 
 import re
 from contextlib import closing
@@ -12,7 +15,10 @@ from tasks.stages.parsing.builder import ElementBuilder, Place
 from tasks.stages.parsing.damaged_pdf import read_damaged
 from tasks.stages.parsing.elements import ParsedDocument
 from tasks.stages.parsing.normalisation import one_line
+from tasks.stages.parsing.page_furniture import drop_furniture
+from tasks.stages.parsing.page_images import read_images
 from tasks.stages.parsing.page_layout import add_page
+from tasks.stages.parsing.parse_options import OcrMode, options_in_force
 from tasks.stages.parsing.refusal import ParseRefused
 
 _OUTLINE_ITEMS = 10_000
@@ -39,20 +45,42 @@ def parse_pdf(path: Path) -> ParsedDocument:
 
 def _read(document: PdfDocument) -> ParsedDocument:
     builder = ElementBuilder()
+    builder.count_pages(len(document))
     outline = _outline(document)
     headings: list[tuple[int, str]] = []
-    for number in range(1, len(document) + 1):
+    for number, text in enumerate(drop_furniture(_read_texts(document, builder)), start=1):
         headings += outline.get(number, [])
-        try:
-            text = _page_text(document, number - 1)
-        except PdfiumError:
-            builder.warn(f"page {number} cannot be read")
-            continue
         if text.strip():  # sections that begin on pages without text head the next one with
             builder.move_to(Place(page=number))
             add_page(builder, text, headings)
             headings = []
     return builder.build(title=_title(document))
+
+
+def _read_texts(document: PdfDocument, builder: ElementBuilder) -> list[str]:
+    """Return the text of every page, recognised in its image where that is asked for."""
+    texts = _texts(document, builder)
+    options = options_in_force()
+    if options.ocr is OcrMode.OFF:
+        return texts
+    read = read_images(document, texts, options)
+    for warning in read.warnings:
+        builder.warn(warning)
+    if read.confidence is not None:
+        builder.recognised(read.confidence)
+    return read.texts
+
+
+def _texts(document: PdfDocument, builder: ElementBuilder) -> list[str]:
+    """Return the text of every page, empty for one that cannot be read."""
+    texts = []
+    for number in range(1, len(document) + 1):
+        try:
+            texts.append(_page_text(document, number - 1))
+        except PdfiumError:
+            builder.warn(f"page {number} cannot be read")
+            texts.append("")
+    return texts
 
 
 def _title(document: PdfDocument) -> str:

@@ -1,4 +1,4 @@
-"""Plain text: paragraphs are what blank lines part."""
+"""Plain text: paragraphs are what blank lines part; in logs every line stands for itself."""
 
 import re
 from pathlib import Path
@@ -8,6 +8,7 @@ from tasks.stages.parsing.elements import ElementKind, ParsedDocument
 from tasks.stages.parsing.encoding import decode
 from tasks.stages.parsing.normalisation import normalise
 
+_LINE_STARTS = re.compile(r"\n(?![ \t])")
 _BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
 
 
@@ -17,10 +18,24 @@ def parse_text(path: Path) -> ParsedDocument:
     Raises:
         ParseRefused: The file is no text.
     """
+    return _parse(path, _BLANK_LINES)
+
+
+def parse_log(path: Path) -> ParsedDocument:
+    """Parse a .log file; an indented line, as of a stack trace, belongs to the one before.
+
+    Raises:
+        ParseRefused: The file is no text.
+    """
+    return _parse(path, _LINE_STARTS)
+
+
+def _parse(path: Path, boundary: re.Pattern[str]) -> ParsedDocument:
     decoded = decode(path.read_bytes())
     builder = ElementBuilder()
     for warning in decoded.warnings:
         builder.warn(warning)
-    for paragraph in _BLANK_LINES.split(normalise(decoded.text)):
+    builder.notice(decoded.text)
+    for paragraph in boundary.split(normalise(decoded.text)):
         builder.add(ElementKind.PARAGRAPH, paragraph)
     return builder.build()

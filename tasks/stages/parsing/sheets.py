@@ -27,6 +27,7 @@ from tasks.stages.parsing.cell_text import cell_text
 from tasks.stages.parsing.delimited import add_table
 from tasks.stages.parsing.elements import ParsedDocument
 from tasks.stages.parsing.normalisation import count_words
+from tasks.stages.parsing.parse_options import options_in_force
 from tasks.stages.parsing.refusal import ParseRefused, describe
 from tasks.stages.parsing.sheet_bounds import widest_area
 from tasks.stages.parsing.sparse_sheets import Sheet, read_sparse
@@ -34,12 +35,13 @@ from tasks.stages.parsing.sparse_sheets import Sheet, read_sparse
 _DENSE_CELLS = 20_000_000
 """A reader that fills rectangles gets no larger one; 32 bytes a cell."""
 _LOCKED = "a password is needed to open this workbook"
+_BINARY_WORKBOOK = "xl/workbook.bin"
 _FEW_WORDS = 3
 _TEXT_CELLS = 5_000_000
 
 
 def parse_sheets(path: Path) -> ParsedDocument:
-    """Parse an .xlsx, .xlsm or .xls file.
+    """Parse an .xlsx, .xlsm, .xlsb or .xls file.
 
     Raises:
         ParseRefused: It is damaged, encrypted, too large or no workbook.
@@ -87,10 +89,11 @@ def _dense(path: Path) -> Iterator[Sheet]:
         ) from error
     except (CalamineError, zipfile.BadZipFile) as error:
         raise _refusal(error) from error
+    hidden_too = options_in_force().hidden_sheets
     for metadata in workbook.sheets_metadata:
         if metadata.typ is not SheetTypeEnum.WorkSheet:
             continue
-        visible = metadata.visible is SheetVisibleEnum.Visible
+        visible = metadata.visible is SheetVisibleEnum.Visible or hidden_too
         rows: Iterable[tuple[int, list[str]]] = ()
         if visible:
             try:
@@ -109,9 +112,16 @@ def _is_package(path: Path) -> bool:
 def _open(path: Path) -> CalamineWorkbook:
     """Open a workbook under a name that says what it is; calamine believes the extension."""
     with tempfile.TemporaryDirectory() as folder:
-        link = Path(folder) / ("workbook.xlsx" if _is_package(path) else "workbook.xls")
+        link = Path(folder) / f"workbook{_ending(path)}"
         link.symlink_to(path.absolute())
         return CalamineWorkbook.from_path(link)
+
+
+def _ending(path: Path) -> str:
+    if not _is_package(path):
+        return ".xls"
+    with open_package(path) as archive:
+        return ".xlsb" if _BINARY_WORKBOOK in archive.namelist() else ".xlsx"
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[tuple[int, list[str]]]:

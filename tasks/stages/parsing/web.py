@@ -10,11 +10,13 @@ from pathlib import Path
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from index_store.attributes import DocumentAttributes
 from index_store.records import Reason
 from tasks.stages.parsing.builder import ElementBuilder, join_cells
 from tasks.stages.parsing.delimited import looks_like_header
 from tasks.stages.parsing.elements import ElementKind, ParsedDocument
 from tasks.stages.parsing.encoding import decode
+from tasks.stages.parsing.page_head import describe_page
 from tasks.stages.parsing.refusal import ParseRefused
 
 _HEAD_BYTES = 4096
@@ -63,7 +65,7 @@ _CONTEXTS: dict[str, _Context] = {
 
 
 def parse_html(path: Path) -> ParsedDocument:
-    """Parse an .html file.
+    """Parse an .html, .htm or .xhtml file.
 
     Raises:
         ParseRefused: The file is no text.
@@ -71,19 +73,31 @@ def parse_html(path: Path) -> ParsedDocument:
     data = path.read_bytes()
     declared = _CHARSET.search(data[:_HEAD_BYTES])
     decoded = decode(data, declared=declared[1].decode("ascii") if declared else "")
-    text = _DATA_URI.sub("", decoded.text.replace("\0", ""))
+    return read_page(decoded.text, warnings=decoded.warnings)
+
+
+def read_page(page: str, *, warnings: Iterable[str] = ()) -> ParsedDocument:
+    """Return what a page of HTML says, boilerplate left out where there is more.
+
+    Args:
+        page: Markup of a whole page or of a part.
+        warnings: Notes on how it was decoded.
+
+    Raises:
+        ParseRefused: It is nested too deeply.
+    """
+    text = _DATA_URI.sub("", page.replace("\0", ""))
     if len(text) > _LONG_PAGE and _depth(text) > _DEEPEST:
         raise ParseRefused(Reason.TOO_LARGE, "nested too deeply")
     tree = LexborHTMLParser(text)
     body = tree.body or tree.root
     if body is None:
         raise ParseRefused(Reason.CORRUPT, "no HTML tree comes out")
-    title = tree.css_first("title")
-    name = title.text() if title is not None else ""
-    whole = _walk(body, name, decoded.warnings, whole=True)
+    attributes = describe_page(tree)
+    whole = _walk(body, attributes, warnings, whole=True)
     for root in (tree.css_first(_MAIN), body):
         if root is not None:
-            part = _walk(root, name, decoded.warnings, whole=False)
+            part = _walk(root, attributes, warnings, whole=False)
             if _size(part) >= _MAIN_SHARE * _size(whole):
                 return part
     return whole
@@ -101,13 +115,16 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _walk(root: LexborNode, title: str, warnings: Iterable[str], *, whole: bool) -> ParsedDocument:
+def _walk(
+    root: LexborNode, attributes: DocumentAttributes, warnings: Iterable[str], *, whole: bool
+) -> ParsedDocument:
     walker = _Walker(whole=whole)
     for warning in warnings:
         walker.builder.warn(warning)
     _visit(root, walker)
     walker.flush()
-    return walker.builder.build(title=title)
+    walker.builder.describe(attributes)
+    return walker.builder.build(title=attributes.title)
 
 
 def _visit(root: LexborNode, walker: "_Walker") -> None:

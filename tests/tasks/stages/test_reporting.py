@@ -74,3 +74,10 @@ def test_json_rounds_seconds_and_lists_rejections_in_full():
     assert told["rejections"] == [
         {"uri": "a.pdf", "reason": "corrupt", "detail": "half of it is missing", "attempts": 1}
     ]
+
+
+def test_documents_whose_text_came_out_poor_are_named():
+    made = report(quality={"good": 3, "poor": 2}, poor=("a|b.pdf", "c.pdf"))
+    assert "The text of 2 documents came out poor: a\\|b.pdf, c.pdf." in summary_markdown(made)
+    assert made.as_json()["quality"] == {"good": 3, "poor": 2}
+    assert made.as_json()["poor"] == ["a|b.pdf", "c.pdf"]

@@ -5,15 +5,24 @@ import sys
 
 import pytest
 
+from flows.setting_groups.source import DEFAULT_EXTENSIONS
 from index_store.errors import UsageError
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.registry import SUPPORTED_EXTENSIONS, parser_for, parser_identity
 
 
-def test_the_ten_extensions_are_supported():
-    expected = [".pdf", ".docx", ".txt", ".md", ".html", ".csv", ".xlsx", ".xls", ".xlsm", ".pptx"]
+def test_every_default_extension_is_supported():
+    assert set(DEFAULT_EXTENSIONS) <= SUPPORTED_EXTENSIONS
+    assert {".pdf", ".odt", ".eml", ".rst", ".xlsb", ".zst"} <= set(DEFAULT_EXTENSIONS)
 
-    assert set(expected) == SUPPORTED_EXTENSIONS
+
+def test_identity_of_a_mail_changes_with_the_parsers_of_what_hangs_on_it():
+    assert " children-" in parser_identity("eml", Limits())
+    assert " children-" not in parser_identity("pdf", Limits())
+
+
+def test_identity_of_an_old_document_tells_whether_it_can_be_made_new():
+    assert " soffice-" in parser_identity("doc", Limits())
 
 
 def test_extension_is_found_whatever_its_case():
@@ -46,7 +55,7 @@ def test_pool_and_registry_import_no_parsing_library():
     code = (
         "import sys; import tasks.stages.parsing.isolation; "
         "heavy = {'pypdfium2', 'pypdf', 'lxml', 'pptx', 'openpyxl', 'selectolax',"
-        " 'python_calamine', 'charset_normalizer'}; "
+        " 'python_calamine', 'charset_normalizer', 'olefile', 'zstandard'}; "
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)

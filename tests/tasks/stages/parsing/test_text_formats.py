@@ -271,3 +271,49 @@ def test_old_word_document_names_the_remedy(tmp_path: Path):
 
     with pytest.raises(ParseRefused, match=r"save it as \.docx"):
         _parse(tmp_path, "a.docx", content)
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        "---\ntitle: T\ndate: 2024-03-05\ntags: [a, b]\nlang: fr\nauthor: X\n---\n",
+        '+++\ntitle = "T"\ndate = 2024-03-05T10:00:00Z\ntags = ["a", "b"]\nlang = "fr"\n'
+        'author = "X"\n+++\n',
+    ],
+)
+def test_front_matter_describes_its_document(tmp_path: Path, front: str):
+    parsed = _parse(tmp_path, "a.md", front + "three plain words\n")
+    found = parsed.attributes
+    assert (found.title, found.date, found.keywords) == ("T", "2024-03-05", ("a", "b"))
+    assert (found.language, found.extra) == ("fr", {"author": "X"})
+    assert _texts(parsed) == ["three plain words"]
+
+
+def test_front_matter_with_a_slip_keeps_its_title(tmp_path: Path):
+    parsed = _parse(tmp_path, "a.md", "---\ntitle: a: b\n---\nthree plain words\n")
+    assert parsed.attributes.title == "a: b"
+    assert parsed.warnings == ("front matter is not understood",)
+
+
+def test_a_rule_on_top_is_no_front_matter(tmp_path: Path):
+    assert _texts(_parse(tmp_path, "a.md", "---\nthree plain words\n")) == ["three plain words"]
+
+
+def test_the_head_of_a_page_describes_it(tmp_path: Path):
+    parsed = _parse(
+        tmp_path,
+        "a.html",
+        '<html lang="fr-FR"><head><title>T</title><meta name=Keywords content="a, b">'
+        '<meta property="article:published_time" content="2024-03-05T10:00">'
+        '<link rel=canonical href="https://x.y/z"></head><body>three plain words</body></html>',
+    )
+    found = parsed.attributes
+    assert (found.language, found.date, found.keywords) == ("fr", "2024-03-05", ("a", "b"))
+    assert found.url == "https://x.y/z"
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "/relative", "ftp://x.y"])
+def test_an_address_that_is_none_is_left_out(tmp_path: Path, address: str):
+    head = f'<link rel=canonical href="{address}"><meta property="og:url" content="{address}">'
+    parsed = _parse(tmp_path, "a.html", f"<head>{head}</head><p>three plain words")
+    assert parsed.attributes.url == ""

@@ -1,10 +1,7 @@
-"""The order of hits: verbatim quotations first, then by score; pure."""
+"""Whether a question is a quotation of a text; pure."""
 
 import re
 import unicodedata
-from collections.abc import Iterable
-
-from index_store.records import Hit
 
 MIN_VERBATIM_CHARS = 20  # shorter questions stand in many texts by chance
 
@@ -35,17 +32,3 @@ class Quotation:
         if self._probe not in text.lower():  # spares nearly every text the folding
             return False
         return self._folded in fold_text(text)
-
-
-def first_unique(hits: Iterable[Hit], k: int) -> list[Hit]:
-    """Return the first `k` hits without repetitions of uri and text; reads no further."""
-    kept: list[Hit] = []
-    seen: set[tuple[str, str]] = set()
-    for hit in hits:
-        if (hit.uri, hit.text) in seen:
-            continue
-        seen.add((hit.uri, hit.text))
-        kept.append(hit)
-        if len(kept) == k:
-            break
-    return kept

@@ -1,11 +1,6 @@
 import pytest
 
-from index_store.ranking import Quotation, first_unique
-from index_store.records import Citation, Hit
-
-
-def hit(uri: str, text: str, score: float = 0.5) -> Hit:
-    return Hit(score=score, uri=uri, text=text, citation=Citation(), chunk="0" * 64)
+from index_store.quotations import Quotation
 
 
 @pytest.mark.parametrize(
@@ -38,15 +33,3 @@ def test_a_quotation_without_latin_letters_is_found():
 @pytest.mark.parametrize(("question", "enough"), [("short question", False), ("x" * 20, True)])
 def test_short_questions_are_not_looked_for(question: str, enough: bool):
     assert Quotation(question).is_long_enough is enough
-
-
-def test_repetitions_are_left_out_and_no_more_is_read_than_needed():
-    read = []
-
-    def hits():
-        for uri in ("a", "a", "b", "c"):
-            read.append(uri)
-            yield hit(uri, "text")
-
-    assert [each.uri for each in first_unique(hits(), 2)] == ["a", "b"]
-    assert read == ["a", "a", "b"]

@@ -1,0 +1,90 @@
+"""Make the lexical index of a shard from its chunks and what is known of its documents.
+
+Invariant: the same rows and documents give byte-identical files, whether a shard is built,
+compacted or repaired.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from index_store.artifacts import store_artifact
+from index_store.chunk_table import StoredChunk
+from index_store.document_table import ShardDocument
+from index_store.errors import CorruptArtifactError
+from index_store.layout import shard_lexical_key
+from index_store.lexical.engine import ANALYSIS, DOCUMENT_KEY_BYTES, LexicalBuilder
+from index_store.lexical.languages import analysed_as
+from index_store.manifest import LexicalFiles
+from index_store.storage.base import Storage
+
+
+def document_key(uri: str) -> bytes:
+    """Return 8 bytes that stand for a document in a lexical index.
+
+    Two documents may share them, so whoever looks rows up by them checks the rows.
+    """
+    return hashlib.sha256(uri.encode("utf-8", "surrogatepass")).digest()[:DOCUMENT_KEY_BYTES]
+
+
+class LexicalWriter:
+    """Writes the lexical index of one shard to a local folder, row by row; close it at the end.
+
+    Args:
+        folder: An empty folder.
+        documents: The documents of the shard, in order of row, without gaps.
+    """
+
+    def __init__(self, folder: Path, documents: Sequence[ShardDocument]) -> None:
+        folder.mkdir(exist_ok=True)
+        self._builder = LexicalBuilder(folder)
+        self._documents = documents
+        self._place = 0
+        self._row = 0
+
+    def add(self, chunks: Iterable[StoredChunk]) -> None:
+        """Append rows.
+
+        Raises:
+            CorruptArtifactError: There are more rows than the documents have.
+        """
+        for stored in chunks:
+            document = self._document()
+            self._builder.add(
+                stored.chunk.text,
+                analysed_as(document.attributes.language),
+                document_key(document.uri),
+            )
+            self._row += 1
+
+    def store(self, storage: Storage, collection: str, shard: str) -> LexicalFiles:
+        """Finish the files and put them into the store.
+
+        Raises:
+            UsageError: The shard is too large.
+            CorruptArtifactError: What was read back differs from what was written.
+            TransientError: The files could not be written.
+        """
+        files = self._builder.finish()
+        return LexicalFiles(
+            analysis=ANALYSIS,
+            languages=tuple(
+                sorted({analysed_as(each.attributes.language) for each in self._documents})
+            ),
+            files=tuple(
+                store_artifact(storage, shard_lexical_key(collection, shard, suffix), path)
+                for suffix, path in sorted(files.items())
+            ),
+        )
+
+    def close(self) -> None:
+        """Wait until nothing is written into the folder any more."""
+        self._builder.close()
+
+    def _document(self) -> ShardDocument:
+        while self._place < len(self._documents):
+            document = self._documents[self._place]
+            if self._row < document.row_end:
+                return document
+            self._place += 1
+        raise CorruptArtifactError(f"row {self._row} belongs to no document of the shard")
