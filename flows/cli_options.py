@@ -47,7 +47,11 @@ def sourced(command: Command) -> Command:
         ),
         click.option("--include", metavar="GLOB", multiple=True, help="Take only what matches."),
         click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out what matches."),
-        click.option("--embedder", metavar="SPEC", help="offline, hashing[:N], llama-index:…"),
+        click.option(
+            "--embedder",
+            metavar="SPEC",
+            help="offline, hashing[:N], mistral, openai:MODEL, ollama:MODEL, llama-index:…",
+        ),
         click.option("--full", is_flag=True, default=None, help="Index every document anew."),
         click.option(
             "--retry-rejected", is_flag=True, default=None, help="Try rejected documents again."
