@@ -13,7 +13,9 @@ from index_store.shard_options import RecallOptions
 from tasks.stages.chunking.options import ChunkOptions
 from tasks.stages.listing import ScanOptions, parse_sources
 from tasks.stages.parsing.limits import Limits
+from tasks.stages.parsing.parse_options import OcrMode, ParseOptions
 from tasks.stages.parsing.registry import SUPPORTED_EXTENSIONS
+from tasks.stages.parsing.tika import TikaOptions
 from tasks.stages.run_options import BuildOptions, ChangeOptions, EmbedOptions, RunOptions
 
 MEBIBYTE = 1 << 20
@@ -98,10 +100,19 @@ def run_options(settings: Settings, run: str) -> RunOptions:
             memory_bytes=settings.parse_memory_mib * MEBIBYTE,
             file_bytes=settings.max_document_mib * MEBIBYTE,
         ),
+        parsing=ParseOptions(
+            hidden_sheets=settings.hidden_sheets,
+            ocr=OcrMode(settings.ocr),
+            ocr_languages=settings.ocr_languages,
+            ocr_timeout_s=settings.ocr_timeout_s,
+        ),
+        tika=TikaOptions(url=settings.tika_url, timeout_s=settings.tika_timeout_s),
         chunk=ChunkOptions(
             max_tokens=settings.max_chunk_tokens,
             overlap_tokens=settings.chunk_overlap_tokens,
             min_chars=settings.min_chunk_chars,
+            splitter=settings.splitter,
+            context_line=settings.context_line,
         ),
         embed=EmbedOptions(
             spec=settings.embedder,

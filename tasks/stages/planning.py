@@ -246,15 +246,17 @@ def _keys_by_kind(options: RunOptions, embedder: EmbedderSpec) -> KeysOf:
     @cache
     def keys_of(ending: str, described: str) -> WorkKeys:
         parser = parser_for(f"document{ending}").name
-        return _work_keys(parser, chunker, options.limits, described)
+        return _work_keys(parser, chunker, options, described)
 
     return keys_of
 
 
-def _work_keys(parser: str, chunker: str, limits: Limits, described: str) -> WorkKeys:
+def _work_keys(parser: str, chunker: str, options: RunOptions, described: str) -> WorkKeys:
     # An indexed document does not depend on the limits it was parsed under, a rejected one may.
-    indexing = parser_identity(parser, Limits())
-    attempt = parser_identity(parser, limits)
+    indexing = parser_identity(parser, Limits(), options.parsing)
+    attempt = parser_identity(parser, options.limits, options.parsing)
+    if options.tika.url:
+        attempt += " tika"
     sidecars = (described,) if described else ()
     return WorkKeys(
         indexing=hex_digest(WORK_SCHEME, "indexing", indexing, chunker, *sidecars),

@@ -9,18 +9,32 @@ from tasks.stages.chunking.chunker import chunk_document
 from tasks.stages.chunking.options import ChunkOptions
 from tasks.stages.parsing.elements import ParsedDocument
 from tasks.stages.parsing.isolation import WorkerOptions
+from tasks.stages.parsing.parse_options import DEFAULT_OPTIONS, ParseOptions
+from tasks.stages.parsing.tika import NO_SERVER, TikaOptions
 
 FACTORY = f"{__name__}:make_chunker"
 
 
-def worker_options(options: ChunkOptions, embedder: str) -> WorkerOptions:
+def worker_options(
+    options: ChunkOptions,
+    embedder: str,
+    parsing: ParseOptions = DEFAULT_OPTIONS,
+    tika: TikaOptions = NO_SERVER,
+) -> WorkerOptions:
     """Return what a parse pool needs to chunk for an embedder.
 
     Args:
         options: How text is cut.
         embedder: Name of the embedder whose tokenizer counts.
+        parsing: What parsers are told besides the document.
+        tika: The server that is asked when no parser here does.
     """
-    return WorkerOptions(chunker=FACTORY, options={"chunk": asdict(options), "embedder": embedder})
+    return WorkerOptions(
+        chunker=FACTORY,
+        options={"chunk": asdict(options), "embedder": embedder},
+        parsing=parsing,
+        tika=tika,
+    )
 
 
 def make_chunker(

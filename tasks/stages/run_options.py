@@ -10,6 +10,8 @@ from index_store.shard_options import RecallOptions
 from tasks.stages.chunking.options import ChunkOptions
 from tasks.stages.listing import ScanOptions, Source
 from tasks.stages.parsing.limits import Limits
+from tasks.stages.parsing.parse_options import DEFAULT_OPTIONS, ParseOptions
+from tasks.stages.parsing.tika import NO_SERVER, TikaOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,8 @@ class RunOptions:
         scan: What counts as a document.
         change: How changes are judged.
         limits: Bounds on one document.
+        parsing: What parsers are told besides the document.
+        tika: The server that is asked when no parser here does.
         chunk: How text is cut.
         embed: What makes vectors.
         build: How shards are built.
@@ -107,6 +111,8 @@ class RunOptions:
     scan: ScanOptions
     change: ChangeOptions = field(default_factory=ChangeOptions)
     limits: Limits = field(default_factory=Limits)
+    parsing: ParseOptions = DEFAULT_OPTIONS
+    tika: TikaOptions = NO_SERVER
     chunk: ChunkOptions = field(default_factory=ChunkOptions)
     embed: EmbedOptions = field(default_factory=EmbedOptions)
     build: BuildOptions = field(default_factory=BuildOptions)

@@ -69,7 +69,12 @@ class Workshop:
                 self._pool = ParsePool(
                     self._options.parse_workers,
                     self._options.limits,
-                    worker_options(self._options.chunk, self._options.embed.spec),
+                    worker_options(
+                        self._options.chunk,
+                        self._options.embed.spec,
+                        self._options.parsing,
+                        self._options.tika,
+                    ),
                 )
             return self._pool
 

@@ -12,6 +12,7 @@ from flows.settings import Settings, load_settings
 from index_store.errors import UsageError
 from retriever.links import LinkOptions
 from tasks.stages.listing import Source
+from tasks.stages.parsing.parse_options import OcrMode
 from tasks.stages.run_options import RunOptions
 
 Look = Callable[[RunOptions], object]
@@ -41,8 +42,16 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     "parse_memory_mib": ("512", lambda run: run.limits.memory_bytes, 512 << 20),
     "max_document_mib": ("3", lambda run: run.limits.file_bytes, 3 << 20),
     "batch_documents": ("11", lambda run: run.batch_documents, 11),
+    "hidden_sheets": ("yes", lambda run: run.parsing.hidden_sheets, True),
+    "ocr": ("auto", lambda run: run.parsing.ocr, OcrMode.AUTO),
+    "ocr_languages": ("deu", lambda run: run.parsing.ocr_languages, "deu"),
+    "ocr_timeout_s": ("9", lambda run: run.parsing.ocr_timeout_s, 9.0),
+    "tika_url": ("http://tika:9998", lambda run: run.tika.url, "http://tika:9998"),
+    "tika_timeout_s": ("7", lambda run: run.tika.timeout_s, 7.0),
     "max_chunk_tokens": ("300", lambda run: run.chunk.max_tokens, 300),
     "chunk_overlap_tokens": ("5", lambda run: run.chunk.overlap_tokens, 5),
+    "splitter": ("window", lambda run: run.chunk.splitter, "window"),
+    "context_line": ("on", lambda run: run.chunk.context_line, True),
     "min_chunk_chars": ("0", lambda run: run.chunk.min_chars, 0),
     "embedder": ("hashing:32", lambda run: run.embed.spec, "hashing:32"),
     "embed_dimension": ("32", lambda run: run.embed.dimension, 32),

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from index_store.attributes import NO_ATTRIBUTES, DocumentAttributes
 from tasks.stages.parsing.elements import Element, ElementKind, ParsedDocument
-from tasks.stages.parsing.normalisation import normalise, one_line
+from tasks.stages.parsing.normalisation import normalise, oddities, one_line
 
 CELL_SEPARATOR = " | "
 _TITLE_LENGTH = 300
@@ -45,21 +45,30 @@ class ElementBuilder:
         self._place = _NOWHERE
         self._described = NO_ATTRIBUTES
         self._pages = 0
+        self._confidence: float | None = None
 
     def move_to(self, place: Place) -> None:
         """Give all later elements this place."""
         self._place = place
 
+    def notice(self, raw: str) -> None:
+        """Warn of what is odd about a raw text; `add` and its kin do so themselves."""
+        for oddity in oddities(raw):
+            self.warn(oddity)
+
     def add(self, kind: ElementKind, text: str) -> None:
         """Add a piece of running text, its line ends made spaces."""
+        self.notice(text)
         self._append(kind, one_line(text))
 
     def add_heading(self, text: str, level: int) -> None:
         """Add a heading, level 1 for the outermost."""
+        self.notice(text)
         self._append(ElementKind.HEADING, one_line(text), level=max(1, level))
 
     def add_code(self, text: str) -> None:
         """Add preformatted text with its lines and indentation."""
+        self.notice(text)
         self._append(ElementKind.CODE, normalise(text).strip("\n").rstrip())
 
     def add_row(self, cells: Sequence[str], *, row: int | None = None, header: str = "") -> None:
@@ -70,6 +79,8 @@ class ElementBuilder:
             row: 1-based sheet row, or None.
             header: Text of the table's header row, from `join_cells`.
         """
+        for cell in cells:
+            self.notice(cell)
         self._append(ElementKind.TABLE_ROW, join_cells(cells), row=row, header=header)
 
     def include(self, parsed: ParsedDocument, *, below: int = 0) -> None:
@@ -85,9 +96,21 @@ class ElementBuilder:
         for warning in parsed.warnings:
             self.warn(warning)
 
+    def include_here(self, parsed: ParsedDocument) -> None:
+        """Add all that a part of the document holds, as standing where the builder stands."""
+        place = self._place
+        self._elements += [
+            replace(each, page=place.page, slide=place.slide, sheet=place.sheet)
+            for each in parsed.elements
+        ]
+
     def describe(self, attributes: DocumentAttributes) -> None:
         """Say what the document tells of itself; its title is given to `build`."""
         self._described = attributes
+
+    def recognised(self, confidence: float) -> None:
+        """Say with what confidence text was recognised in images, in [0, 1]."""
+        self._confidence = confidence
 
     def count_pages(self, pages: int) -> None:
         """Say how many pages or slides the file has, those without text included."""
@@ -111,6 +134,7 @@ class ElementBuilder:
             ),
             warnings=tuple(self._warnings),
             pages=self._pages,
+            confidence=self._confidence,
         )
 
     def _append(

@@ -19,6 +19,7 @@ from index_store.records import Reason
 from tasks.stages.parsing.frames import Silence, read_frame, write_frame
 from tasks.stages.parsing.keeper import EXIT_MEMORY, SIGNAL_BASE
 from tasks.stages.parsing.limits import Limits
+from tasks.stages.parsing.parse_options import DEFAULT_OPTIONS, OcrMode, ParseOptions
 
 _MODULE = "tasks.stages.parsing.worker"
 _START_S = 120.0  # a loaded machine imports slowly; documents do not pay for this time
@@ -39,8 +40,18 @@ _ENVIRONMENT = (
 class Child:
     """A keeper process and the parser below it; used by one thread, `release` by any."""
 
-    def __init__(self, limits: Limits, *, chunker: str, options: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        chunker: str,
+        options: Mapping[str, object],
+        parsing: ParseOptions = DEFAULT_OPTIONS,
+    ) -> None:
         self.documents = 0
+        self._patience_s = limits.wall_s
+        if parsing.ocr is not OcrMode.OFF:
+            self._patience_s += parsing.ocr_timeout_s
         requests_read, self._requests = os.pipe()
         self._replies, replies_write = os.pipe()
         arguments = [str(number) for number in (requests_read, replies_write, limits.memory_bytes)]
@@ -57,7 +68,12 @@ class Child:
         os.close(replies_write)
         self._ready = False
         self._offline = False
-        setup = {"limits": asdict(limits), "chunker": chunker, "options": options}
+        setup = {
+            "limits": asdict(limits),
+            "chunker": chunker,
+            "options": options,
+            "parsing": parsing.as_json(),
+        }
         with contextlib.suppress(OSError):  # a child that died at once is noticed when it is asked
             write_frame(self._requests, orjson.dumps(setup))
 
@@ -109,7 +125,7 @@ class Child:
             "parser": parser,
             "sidecars": [os.fsencode(each).decode("latin-1") for each in sidecars],
         }
-        deadline = time.monotonic() + limits.wall_s
+        deadline = time.monotonic() + self._patience_s
         try:
             write_frame(self._requests, orjson.dumps(request))
         except OSError:

@@ -7,6 +7,7 @@ looked at.
 import codecs
 import mmap
 import re
+import struct
 import zipfile
 from pathlib import Path
 
@@ -20,6 +21,8 @@ _HEAD_BYTES = 4096
 _BLANKS = b" \t\r\n\v\f\0\xef\xbb\xbf\xfe\xff"  # the byte order marks too
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+OLE_ERRORS = (OleFileError, OSError, IndexError, ValueError, struct.error)
+"""What olefile raises for damaged files."""
 _FOREIGN = (
     (b"\x7fELF", "a program"),
     (b"MZ\x90\x00", "a program"),
@@ -113,7 +116,7 @@ def _root_kind(path: Path) -> str:
     try:
         with OleFileIO(str(path)) as file:
             names = {entry[0].lower() for entry in file.listdir() if len(entry) == 1}
-    except (OleFileError, OSError, IndexError):
+    except OLE_ERRORS:
         return ""
     return next((kind for name, kind in _STREAMS if name.lower() in names), "")
 

@@ -14,6 +14,7 @@ from tasks.stages.parsing.normalisation import count_words
 from tasks.stages.parsing.refusal import ParseRefused
 from tasks.stages.parsing.registry import (
     SUPPORTED_EXTENSIONS,
+    TIKA,
     ParserSpec,
     find_parser,
     parser_for,
@@ -40,6 +41,8 @@ def parse_as(path: Path, named: ParserSpec) -> ParsedDocument:
     """
     if ":" in named.name:  # a parser given by its dotted name reads whatever it is given
         return named.parse(path)
+    if named.name == TIKA:  # its pages bear the name of the document that they were made of
+        return _parse(path, TIKA)
     found = detect(path) or _undetected(path, named)
     if found == _COMPRESSED and named.name != _COMPRESSED:
         detail = "the content is compressed, and its name does not say so"
@@ -89,4 +92,7 @@ def _parse(path: Path, name: str) -> ParsedDocument:
 def _hold_to_words(parsed: ParsedDocument) -> None:
     words = count_words((element.text for element in parsed.elements), enough=_ENOUGH_WORDS)
     if words < _ENOUGH_WORDS:
-        raise ParseRefused(Reason.NO_TEXT, f"{words} words came out")
+        images = (
+            f"; {parsed.pages} pages may be images, see the setting ocr" if parsed.pages else ""
+        )
+        raise ParseRefused(Reason.NO_TEXT, f"{words} words came out{images}")

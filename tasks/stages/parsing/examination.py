@@ -17,6 +17,7 @@ from tasks.stages.parsing.dispatch import parse_as
 from tasks.stages.parsing.elements import ParsedDocument
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.outcome import Outcome, rejected
+from tasks.stages.parsing.parse_options import DEFAULT_OPTIONS, ParseOptions
 from tasks.stages.parsing.quality import judge, measure
 from tasks.stages.parsing.refusal import ParseRefused, describe
 from tasks.stages.parsing.registry import ParserSpec, find_parser, parser_identity
@@ -34,10 +35,12 @@ class Examination:
     Attributes:
         limits: Bounds on size.
         chunker: Turns what the parser found into chunks.
+        parsing: What parsers are told besides the document.
     """
 
     limits: Limits
     chunker: Chunker
+    parsing: ParseOptions = DEFAULT_OPTIONS
 
 
 def examine(
@@ -52,7 +55,7 @@ def examine(
         sidecars: Paths of the files that describe it, the outermost folder's first.
     """
     path = Path(name)
-    identity = parser_identity(parser, examination.limits)
+    identity = parser_identity(parser, examination.limits, examination.parsing)
     content_hash = ""
     warnings: tuple[str, ...] = ()
     attributes = NO_ATTRIBUTES

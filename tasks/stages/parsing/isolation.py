@@ -19,9 +19,10 @@ from index_store.errors import StoppedError, UsageError
 from index_store.records import Reason
 from tasks.stages.parsing.child import Child
 from tasks.stages.parsing.frames import Silence
+from tasks.stages.parsing.last_resort import ask_server, wants_more
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.outcome import Outcome, decode_reply, rejected
-from tasks.stages.parsing.registry import parser_identity
+from tasks.stages.parsing.registry import TIKA, parser_identity
 from tasks.stages.parsing.slot import Slot, WorkerOptions
 
 __all__ = ["Outcome", "ParsePool", "WorkerOptions"]
@@ -52,6 +53,7 @@ class ParsePool:
         if workers < 1:
             raise UsageError(f"workers: expected at least 1, got {workers}")
         self._limits = limits
+        self._work = work
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
@@ -81,7 +83,7 @@ class ParsePool:
             StoppedError: The pool is closed.
             UsageError: There is no such parser.
         """
-        parser_identity(parser, self._limits)
+        parser_identity(parser, self._limits, self._work.parsing)
         future: Future[Outcome] = Future()
         with self._lock:
             if self._closed:
@@ -141,6 +143,8 @@ class ParsePool:
             if not fit or child.documents >= self._limits.documents_per_child:
                 slot.drop()
                 slot.warm()
+            if self._work.tika.url and wants_more(outcome):
+                outcome = self._ask_server(job, slot, outcome)
         except Exception as error:  # noqa: BLE001 - entry point of the thread; the future raises it
             slot.drop()
             job.future.set_exception(self._stopped() if self._closed else error)
@@ -149,6 +153,17 @@ class ParsePool:
             job.future.set_exception(self._stopped())
         else:
             job.future.set_result(outcome)
+
+    def _ask_server(self, job: _Job, slot: Slot, first: Outcome) -> Outcome:
+        def parse(page: Path) -> Outcome:
+            asked = replace(job, path=page, parser=TIKA)
+            outcome, fit = self._parse(asked, slot.ready())
+            if not fit:
+                slot.drop()
+                slot.warm()
+            return outcome
+
+        return ask_server(job.path, first, self._work.tika, parse)
 
     def _stopped(self) -> StoppedError:
         return StoppedError("the parse pool is closed")
@@ -176,4 +191,6 @@ class ParsePool:
         return child.last_words()
 
     def _refuse(self, job: _Job, reason: Reason, detail: str) -> Outcome:
-        return rejected(reason, detail, parser=parser_identity(job.parser, self._limits))
+        return rejected(
+            reason, detail, parser=parser_identity(job.parser, self._limits, self._work.parsing)
+        )

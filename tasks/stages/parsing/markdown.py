@@ -62,6 +62,7 @@ def read_markdown(text: str, *, warnings: Iterable[str] = ()) -> ParsedDocument:
     reader = _Reader()
     for warning in warnings:
         reader.builder.warn(warning)
+    reader.builder.notice(text)
     lines = normalise(text).split("\n")
     front, start = _front_matter(lines)
     attributes = _described(front, reader.builder)

@@ -1,13 +1,16 @@
 """The one place where text becomes clean Unicode.
 
-Invariants: the result is NFC, holds no NUL, no lone surrogate, no control character but tab and
-line feed, no invisible or bidirectional control, no soft hyphen and no Latin ligature.
+Invariants: what was read in a wrong encoding is put right where that can be proved; the result is
+NFC, holds no NUL, no lone surrogate, no control character but tab and line feed, no invisible or
+bidirectional control, no soft hyphen and no Latin ligature.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterable
 from itertools import islice
+
+from tasks.stages.parsing.mojibake import has_losses, looks_misread, repair
 
 _LIGATURES = {
     0xFB00: "ff",
@@ -53,6 +56,19 @@ _STACKED_MARKS = re.compile(r"([\u0300-\u036f]{30})[\u0300-\u036f]+")
 _ASCII_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _BLANKS = re.compile(r"\s+")
 
+# Marks that right-to-left text needs (U+200E, U+200F) and byte order marks are no oddities.
+_ODDITIES = (
+    (
+        re.compile("[\u202a-\u202e\u2066-\u2069]"),
+        "controls that change the direction of text were taken out",
+    ),
+    (
+        re.compile("[\u200b\u2060-\u2064\U000e0000-\U000e007f]"),
+        "invisible characters were taken out",
+    ),
+    (re.compile("\ufffd"), "replacement characters stand for letters that were lost"),
+)
+
 _WORD = re.compile(r"[^\W_]{2,}")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -62,11 +78,23 @@ def normalise(text: str) -> str:
     unified = text.replace("\r\n", "\n") if "\r" in text else text
     if unified.isascii() and not _ASCII_CONTROLS.search(unified):
         return unified
-    translated = unified.translate(_TABLE)
+    translated = repair(unified).translate(_TABLE)
     if translated.isascii():
         return translated
     visible = _LATIN_JOINER.sub("", translated)
     return unicodedata.normalize("NFC", _STACKED_MARKS.sub(r"\1", visible))
+
+
+def oddities(text: str) -> tuple[str, ...]:
+    """Return notes on what a raw text holds that a person should know of, in a fixed order."""
+    if text.isascii():
+        return ()
+    found = [note for pattern, note in _ODDITIES if pattern.search(text)]
+    if looks_misread(text):
+        found.append("text that was read in a wrong encoding was put right")
+    if has_losses(text):
+        found.append("text that was read in a wrong encoding lost letters")
+    return tuple(found)
 
 
 def one_line(text: str) -> str:

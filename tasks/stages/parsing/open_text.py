@@ -46,14 +46,18 @@ def read_styles(*roots: etree._Element | None) -> dict[str, int]:
 
 def _level(name: str, nodes: Mapping[str, etree._Element]) -> int:
     seen: set[str] = set()
-    while name in nodes and name not in seen:
+    while name not in seen:
         seen.add(name)
-        if name in _TITLE_STYLES or attribute(nodes[name], "display-name") in _TITLE_STYLES:
+        node = nodes.get(name)
+        shown = name if node is None else attribute(node, "display-name")
+        if name in _TITLE_STYLES or shown in _TITLE_STYLES:
             return _FIRST_LEVEL
-        outline = attribute(nodes[name], "default-outline-level")
+        if node is None:
+            break
+        outline = attribute(node, "default-outline-level")
         if outline.isdigit():
             return int(outline)
-        name = attribute(nodes[name], "parent-style-name")
+        name = attribute(node, "parent-style-name")
     return 0
 
 

@@ -12,9 +12,9 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from olefile import OleFileIO
-from olefile.olefile import OleFileError
 
 from index_store.records import Reason
+from tasks.stages.parsing.detection import OLE_ERRORS
 from tasks.stages.parsing.elements import ParsedDocument
 from tasks.stages.parsing.encoding import decode
 from tasks.stages.parsing.mail import (
@@ -57,7 +57,7 @@ def parse_msg(path: Path) -> ParsedDocument:
         with OleFileIO(str(path)) as file:
             storage = _Storage(file=file, path=(), header_bytes=_TOP_HEADER_BYTES)
             return build_mail(_mail(storage, depth=0))
-    except (OleFileError, OSError, IndexError) as error:
+    except OLE_ERRORS as error:
         raise ParseRefused(Reason.CORRUPT, describe(error)) from error
 
 

@@ -16,7 +16,9 @@ from tasks.stages.parsing.damaged_pdf import read_damaged
 from tasks.stages.parsing.elements import ParsedDocument
 from tasks.stages.parsing.normalisation import one_line
 from tasks.stages.parsing.page_furniture import drop_furniture
+from tasks.stages.parsing.page_images import read_images
 from tasks.stages.parsing.page_layout import add_page
+from tasks.stages.parsing.parse_options import OcrMode, options_in_force
 from tasks.stages.parsing.refusal import ParseRefused
 
 _OUTLINE_ITEMS = 10_000
@@ -46,13 +48,27 @@ def _read(document: PdfDocument) -> ParsedDocument:
     builder.count_pages(len(document))
     outline = _outline(document)
     headings: list[tuple[int, str]] = []
-    for number, text in enumerate(drop_furniture(_texts(document, builder)), start=1):
+    for number, text in enumerate(drop_furniture(_read_texts(document, builder)), start=1):
         headings += outline.get(number, [])
         if text.strip():  # sections that begin on pages without text head the next one with
             builder.move_to(Place(page=number))
             add_page(builder, text, headings)
             headings = []
     return builder.build(title=_title(document))
+
+
+def _read_texts(document: PdfDocument, builder: ElementBuilder) -> list[str]:
+    """Return the text of every page, recognised in its image where that is asked for."""
+    texts = _texts(document, builder)
+    options = options_in_force()
+    if options.ocr is OcrMode.OFF:
+        return texts
+    read = read_images(document, texts, options)
+    for warning in read.warnings:
+        builder.warn(warning)
+    if read.confidence is not None:
+        builder.recognised(read.confidence)
+    return read.texts
 
 
 def _texts(document: PdfDocument, builder: ElementBuilder) -> list[str]:

@@ -35,6 +35,7 @@ def _parse(path: Path, boundary: re.Pattern[str]) -> ParsedDocument:
     builder = ElementBuilder()
     for warning in decoded.warnings:
         builder.warn(warning)
+    builder.notice(decoded.text)
     for paragraph in boundary.split(normalise(decoded.text)):
         builder.add(ElementKind.PARAGRAPH, paragraph)
     return builder.build()

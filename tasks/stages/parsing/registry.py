@@ -15,6 +15,8 @@ from pathlib import Path, PurePosixPath
 from index_store.errors import UsageError
 from tasks.stages.parsing.elements import ParsedDocument
 from tasks.stages.parsing.limits import Limits
+from tasks.stages.parsing.parse_options import DEFAULT_OPTIONS, OcrMode, ParseOptions
+from tasks.stages.parsing.recognition import engine
 
 Parse = Callable[[Path], ParsedDocument]
 
@@ -35,6 +37,7 @@ class ParserSpec:
         programs: Programs of the system whose presence changes what the parser returns.
         is_text: Whether its documents are plain text, so that only their name tells what they are.
         has_children: Whether its documents hold documents of other parsers.
+        heeds: Names of the `ParseOptions` that change what the parser returns.
     """
 
     name: str
@@ -45,6 +48,7 @@ class ParserSpec:
     programs: tuple[str, ...] = ()
     is_text: bool = False
     has_children: bool = False
+    heeds: tuple[str, ...] = ()
 
     def parse(self, path: Path) -> ParsedDocument:
         """Parse a file; imports what it needs on first use.
@@ -54,6 +58,9 @@ class ParserSpec:
         """
         return _load(self.function)(path)
 
+
+TIKA = "tika"
+"""Parser of the pages that a Tika server answers with; no extension asks for it."""
 
 _ROOM = "tasks.stages.parsing"
 _DIGEST_CHARS = 16
@@ -65,6 +72,7 @@ _PARSERS = (
         extensions=(".pdf",),
         function=f"{_ROOM}.pdf:parse_pdf",
         libraries=("pypdfium2", "pypdf"),
+        heeds=("ocr", "ocr_languages"),
     ),
     ParserSpec(
         name="docx",
@@ -86,6 +94,7 @@ _PARSERS = (
         extensions=(".xlsx", ".xlsm", ".xls", ".xlsb"),
         function=f"{_ROOM}.sheets:parse_sheets",
         libraries=("python-calamine", "openpyxl"),
+        heeds=("hidden_sheets",),
     ),
     ParserSpec(
         name="xml-sheets",
@@ -241,6 +250,13 @@ _PARSERS = (
         is_text=True,
     ),
     ParserSpec(
+        name=TIKA,
+        revision=1,
+        extensions=(),
+        function=f"{_ROOM}.tika_page:parse_tika_page",
+        libraries=("selectolax",),
+    ),
+    ParserSpec(
         name="compressed",
         revision=1,
         extensions=(".gz", ".bz2", ".xz", ".zst"),
@@ -281,33 +297,44 @@ def find_parser(name: str) -> ParserSpec:
     raise UsageError(f"parser {name}: unknown, expected one of {', '.join(sorted(_BY_NAME))}")
 
 
-def parser_identity(name: str, limits: Limits) -> str:
+def parser_identity(name: str, limits: Limits, options: ParseOptions = DEFAULT_OPTIONS) -> str:
     """Return what decides a parser's result besides the document: when it changes, parse again.
 
     Args:
         name: Name of a registered parser, or "module:function".
         limits: Bounds under which the parser runs; a document refused under others is due again.
+        options: What it is told besides.
     """
     spec = find_parser(name)
-    libraries = _libraries(spec)
+    libraries = _libraries(spec, options)
     if spec.has_children:
-        others = " ".join(_own_identity(other) for other in _PARSERS)
+        others = " ".join(_own_identity(other, options) for other in _PARSERS)
         libraries.append(f"children-{hashlib.sha256(others.encode()).hexdigest()[:_DIGEST_CHARS]}")
     sizes = (limits.memory_bytes, limits.file_bytes, limits.output_bytes)
     bounds = "-".join(["limits", f"{limits.wall_s:g}s", *map(str, sizes)])
     return " ".join([f"{spec.name}/{COMMON_REVISION}.{spec.revision}", *libraries, bounds])
 
 
-def _own_identity(spec: ParserSpec) -> str:
-    return " ".join([f"{spec.name}/{spec.revision}", *_libraries(spec)])
+def _own_identity(spec: ParserSpec, options: ParseOptions) -> str:
+    return " ".join([f"{spec.name}/{spec.revision}", *_libraries(spec, options)])
 
 
-def _libraries(spec: ParserSpec) -> list[str]:
+def _libraries(spec: ParserSpec, options: ParseOptions) -> list[str]:
     found = [f"{library}-{_version(library)}" for library in spec.libraries]
     if spec.programs:
         found.append(
             f"{spec.programs[0]}-{'present' if _is_installed(spec.programs) else 'absent'}"
         )
+    return found + _heeded(spec, options)
+
+
+def _heeded(spec: ParserSpec, options: ParseOptions) -> list[str]:
+    """Return the options that the parser heeds and that are not the default."""
+    told = options.as_json()
+    usual = DEFAULT_OPTIONS.as_json()
+    found = [f"{name}={told[name]}" for name in spec.heeds if told[name] != usual[name]]
+    if "ocr" in spec.heeds and options.ocr is not OcrMode.OFF:
+        found.append(engine() or "no-engine")
     return found
 
 

@@ -54,6 +54,7 @@ def parse_rst(path: Path) -> ParsedDocument:
     reader = _Reader()
     for warning in decoded.warnings:
         reader.builder.warn(warning)
+    reader.builder.notice(decoded.text)
     lines = normalise(decoded.text).expandtabs(8).split("\n")
     reader.read([line.rstrip() for line in lines])
     return reader.builder.build()

@@ -27,6 +27,7 @@ from tasks.stages.parsing.cell_text import cell_text
 from tasks.stages.parsing.delimited import add_table
 from tasks.stages.parsing.elements import ParsedDocument
 from tasks.stages.parsing.normalisation import count_words
+from tasks.stages.parsing.parse_options import options_in_force
 from tasks.stages.parsing.refusal import ParseRefused, describe
 from tasks.stages.parsing.sheet_bounds import widest_area
 from tasks.stages.parsing.sparse_sheets import Sheet, read_sparse
@@ -88,10 +89,11 @@ def _dense(path: Path) -> Iterator[Sheet]:
         ) from error
     except (CalamineError, zipfile.BadZipFile) as error:
         raise _refusal(error) from error
+    hidden_too = options_in_force().hidden_sheets
     for metadata in workbook.sheets_metadata:
         if metadata.typ is not SheetTypeEnum.WorkSheet:
             continue
-        visible = metadata.visible is SheetVisibleEnum.Visible
+        visible = metadata.visible is SheetVisibleEnum.Visible or hidden_too
         rows: Iterable[tuple[int, list[str]]] = ()
         if visible:
             try:

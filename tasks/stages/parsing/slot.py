@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from index_store.errors import TransientError
 from tasks.stages.parsing.child import Child
 from tasks.stages.parsing.limits import Limits
+from tasks.stages.parsing.parse_options import DEFAULT_OPTIONS, ParseOptions
+from tasks.stages.parsing.tika import NO_SERVER, TikaOptions
 
 _LOG = logging.getLogger(__name__)
 _STARTS = 3  # tries to start a child before a document fails for it
@@ -25,10 +27,14 @@ class WorkerOptions:
         chunker: Dotted name "module:factory"; `factory(options)` returns a function from
             `ParsedDocument` to a sequence of `Chunk`. It is called once in each child.
         options: Argument of the factory, anything that JSON can say.
+        parsing: What parsers are told besides the document.
+        tika: The server that is asked when no parser here does.
     """
 
     chunker: str
     options: Mapping[str, object] = field(default_factory=dict)
+    parsing: ParseOptions = DEFAULT_OPTIONS
+    tika: TikaOptions = NO_SERVER
 
 
 class Slot:
@@ -92,6 +98,9 @@ class Slot:
 
     def _start(self) -> Child:
         try:
-            return Child(self._limits, chunker=self._work.chunker, options=self._work.options)
+            work = self._work
+            return Child(
+                self._limits, chunker=work.chunker, options=work.options, parsing=work.parsing
+            )
         except OSError as error:  # no memory or no process left just now
             raise TransientError(f"parse child: {error.strerror}") from error

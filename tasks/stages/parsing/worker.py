@@ -29,6 +29,7 @@ from tasks.stages.parsing.frames import Silence, read_frame, write_frame
 from tasks.stages.parsing.keeper import keep
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.outcome import Reply, encode_reply, rejected
+from tasks.stages.parsing.parse_options import ParseOptions, under
 from tasks.stages.parsing.refusal import describe
 
 
@@ -84,6 +85,7 @@ def _parse_documents(requests: int, replies: int, scratch: str, keeper: int) -> 
         return
     settings = orjson.loads(setup)
     limits = Limits(**settings["limits"])
+    parsing = ParseOptions.from_json(settings["parsing"])
     offline = confinement.leave_network()
     try:
         chunker = load(settings["chunker"])(settings["options"])
@@ -93,7 +95,9 @@ def _parse_documents(requests: int, replies: int, scratch: str, keeper: int) -> 
     confinement.limit_resources(limits.memory_bytes)
     gc.freeze()
     write_frame(replies, orjson.dumps({"error": None, "offline": offline}))
-    _answer_requests(requests, replies, Examination(limits=limits, chunker=chunker))  # type: ignore[arg-type]
+    examination = Examination(limits=limits, chunker=chunker, parsing=parsing)  # type: ignore[arg-type]
+    with under(parsing):
+        _answer_requests(requests, replies, examination)
 
 
 def _answer_requests(requests: int, replies: int, examination: Examination) -> None:
