@@ -14,6 +14,8 @@ DEFAULT_EXTENSIONS = (
     ".rtf",
     ".pptx",
     ".pptm",
+    ".ppsx",
+    ".potx",
     ".ppt",
     ".odp",
     ".xlsx",
