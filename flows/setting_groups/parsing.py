@@ -47,4 +47,10 @@ class ParsingSettings(BaseModel):
     chunk_overlap_tokens: int = Field(
         64, ge=0, description="Tokens that neighbouring chunks share at most"
     )
+    splitter: Literal["structure", "window"] = Field(
+        "structure", description="Where texts are cut: at their structure, or in fixed windows"
+    )
+    context_line: bool = Field(
+        False, description="Begin every chunk with its title and section, embedded with it"
+    )
     min_chunk_chars: int = Field(50, ge=0, description="Characters below which a chunk is dropped")

@@ -11,9 +11,9 @@ from flows.run_settings import available_cores, new_run_id, run_options
 from flows.settings import Settings, load_settings
 from index_store.errors import UsageError
 from retriever.links import LinkOptions
+from tasks.stages.listing import Source
 from tasks.stages.parsing.parse_options import OcrMode
 from tasks.stages.run_options import RunOptions
-from tasks.stages.scanning import Source
 
 Look = Callable[[RunOptions], object]
 
@@ -36,6 +36,7 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     "tripwire_min_documents": ("7", lambda run: run.change.tripwire_min_documents, 7),
     "single_writer": ("yes", lambda run: run.single_writer, True),
     "promote": ("false", lambda run: run.promote, False),
+    "runner": ("dask", lambda run: (run.shared, run.parse_workers), (True, 0)),
     "parse_workers": ("3", lambda run: run.parse_workers, 3),
     "parse_timeout_s": ("9.5", lambda run: run.limits.wall_s, 9.5),
     "parse_memory_mib": ("512", lambda run: run.limits.memory_bytes, 512 << 20),
@@ -49,6 +50,8 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     "tika_timeout_s": ("7", lambda run: run.tika.timeout_s, 7.0),
     "max_chunk_tokens": ("300", lambda run: run.chunk.max_tokens, 300),
     "chunk_overlap_tokens": ("5", lambda run: run.chunk.overlap_tokens, 5),
+    "splitter": ("window", lambda run: run.chunk.splitter, "window"),
+    "context_line": ("on", lambda run: run.chunk.context_line, True),
     "min_chunk_chars": ("0", lambda run: run.chunk.min_chars, 0),
     "embedder": ("hashing:32", lambda run: run.embed.spec, "hashing:32"),
     "embed_dimension": ("32", lambda run: run.embed.dimension, 32),
@@ -66,6 +69,7 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
 # What only commands that look or serve heed, shown by tests of those.
 ELSEWHERE = {
     "mistral_api_key",
+    "cluster",
     "files_host",
     "docs_root_dir",
     "host",

@@ -6,13 +6,16 @@ unless one alone exceeds a quarter of a chunk; the same document and options giv
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 from index_store.embedder import Tokenizer
 from index_store.records import Chunk, Citation
+from tasks.stages.chunking.context import context_tokens, with_context
 from tasks.stages.chunking.cuts import Place, anchors, places
-from tasks.stages.chunking.options import ChunkOptions
+from tasks.stages.chunking.options import WINDOW, ChunkOptions
 from tasks.stages.chunking.units import Strength, Unit, UnitMaker
+from tasks.stages.chunking.window import windows
 from tasks.stages.parsing.elements import Element, ElementKind, ParsedDocument
 
 PlaceKey = tuple[int | None, int | None, str | None]
@@ -31,6 +34,25 @@ def chunk_document(
     Returns:
         Chunks in reading order; none when the whole text is shorter than `options.min_chars`.
     """
+    title = parsed.attributes.title
+    if options.context_line:
+        room = options.max_tokens - context_tokens(options)
+        overlap = min(options.overlap_tokens, room // 2)
+        body = replace(options, max_tokens=room, overlap_tokens=overlap, context_line=False)
+        chunks = _chunks(parsed, body, tokenizer)
+        chunks = [with_context(chunk, title, options, tokenizer) for chunk in chunks]
+    else:
+        chunks = _chunks(parsed, options, tokenizer)
+    return [chunk for chunk in chunks if len(chunk.text) >= options.min_chars]
+
+
+def _chunks(parsed: ParsedDocument, options: ChunkOptions, tokenizer: Tokenizer) -> list[Chunk]:
+    if options.splitter == WINDOW:
+        return [
+            chunk
+            for _, elements in _places_of(parsed.elements)
+            for chunk in windows(elements, options, tokenizer)
+        ]
     maker = UnitMaker(tokenizer, options.max_tokens)
     chunks: list[Chunk] = []
     before: PlaceKey | None = None
@@ -39,7 +61,7 @@ def chunk_document(
             maker.forget_headings()
         before = key
         chunks += _Packer(maker, options, maker.units(elements)).chunks()
-    return [chunk for chunk in chunks if len(chunk.text) >= options.min_chars]
+    return chunks
 
 
 def _places_of(elements: Sequence[Element]) -> Iterator[tuple[PlaceKey, list[Element]]]:

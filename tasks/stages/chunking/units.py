@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from index_store.embedder import Tokenizer
+from tasks.stages.chunking.clauses import Clause, enter, find_clause
 from tasks.stages.chunking.sentences import (
     Span,
     begins_run,
@@ -37,7 +38,8 @@ class Strength(IntEnum):
     ROW = 2
     PARAGRAPH = 3
     TABLE = 4
-    HEADING = 5
+    CLAUSE = 5
+    HEADING = 6
 
 
 class Table(NamedTuple):
@@ -92,12 +94,14 @@ class UnitMaker:
         self._path: list[tuple[int, str]] = []
         self._headings: tuple[str, ...] = ()
         self._chapter: tuple[str, ...] = ()
+        self._clauses: tuple[Clause, ...] = ()
         self._section: tuple[str, ...] = ()
 
     def forget_headings(self) -> None:
         """Begin a slide or sheet, which stands under no earlier heading."""
         self._path = []
         self._headings = ()
+        self._clauses = ()
         self._section = self._chapter
 
     def units(self, elements: Sequence[Element]) -> list[Unit]:
@@ -109,10 +113,14 @@ class UnitMaker:
         for position, element in enumerate(elements):
             if element.kind is ElementKind.HEADING:
                 self._enter(element)
+            clause = find_clause(element)
             header = headers[position]
             goes_on = table is not None and header is not None and header == headers[position - 1]
             strength = _strength(before, element, goes_on=goes_on)
             self._stand_in(element.section)
+            if clause is not None:
+                self._open(clause)
+                strength = max(strength, Strength.CLAUSE)
             if not goes_on:
                 table = None if header is None else self._table(header)
                 if table is not None and header not in (table.header, element.text):
@@ -130,12 +138,19 @@ class UnitMaker:
         self._path = [(other, text) for other, text in self._path if other < level]
         self._path.append((level, heading.text[:SECTION_CHARS]))
         self._headings = tuple(text for _, text in self._path)
+        self._clauses = ()
         self._section = _below(self._chapter, self._headings)
 
     def _stand_in(self, chapter: tuple[str, ...]) -> None:
         if chapter != self._chapter:
             self._chapter = chapter
+            self._clauses = ()
             self._section = _below(chapter, self._headings)
+
+    def _open(self, clause: Clause) -> None:
+        self._clauses = enter(self._clauses, clause)
+        titles = tuple(each.title[:SECTION_CHARS] for each in self._clauses)
+        self._section = (*_below(self._chapter, self._headings), *titles)
 
     def _table(self, header: str) -> Table:
         """Return a table; of a long header only the first words are repeated."""
