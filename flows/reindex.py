@@ -17,6 +17,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.progress import Progress
 from flows.run_settings import new_run_id, run_options
 from flows.settings import Settings
+from flows.spreading import spread_out
 from index_store.clock import system_clock_ms
 from index_store.errors import StoppedError
 from tasks.assemble import assemble_version
@@ -72,7 +73,11 @@ def reindex(settings: Settings) -> RunReport:
     options = run_options(settings, new_run_id())
     progress, timeline = Progress(options), Timeline(began_at_ms=system_clock_ms())
     # Task runs would take over the tags of the flow run, and wait for a slot for each of them.
-    with TagsContext(current_tags=set()), resources(options):
+    with (
+        TagsContext(current_tags=set()),
+        resources(options),
+        spread_out(settings, options.run),
+    ):
         progress.stage("scan")
         listing = scan_sources(options)
         timeline.add("scan", listing.span)
@@ -159,9 +164,14 @@ def _build(
     timeline: Timeline,
 ) -> list[ShardReference]:
     sizes = [BatchSize(key=batch.key, rows=batch.chunks) for batch in batches]
+    planned = plan_shards(sizes, max_rows=options.build.max_shard_rows)
+    submitted: list[PrefectFuture[Any]] = []
+    if options.shared:  # on one machine a shard takes every core, on several each takes one
+        submitted = [build_index.submit(options, plan, shard) for shard in planned]
     shards: list[ShardReference] = []
-    for shard in plan_shards(sizes, max_rows=options.build.max_shard_rows):
+    for shard in planned:
         progress.stage(f"build shard {shard.number + 1}, {shard.rows} chunks")
-        shards.append(build_index(options, plan, shard))
-        timeline.add("build", shards[-1].span)
+        built = submitted[shard.number].result() if submitted else build_index(options, plan, shard)
+        shards.append(built)
+        timeline.add("build", built.span)
     return shards

@@ -1,6 +1,7 @@
 """From settings to the options of a run; the only place that reads machine, clock and chance."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
@@ -10,12 +11,12 @@ from index_store.cache import CacheOptions
 from index_store.errors import UsageError
 from index_store.shard_options import RecallOptions
 from tasks.stages.chunking.options import ChunkOptions
+from tasks.stages.listing import ScanOptions, parse_sources
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.parse_options import OcrMode, ParseOptions
 from tasks.stages.parsing.registry import SUPPORTED_EXTENSIONS
 from tasks.stages.parsing.tika import TikaOptions
 from tasks.stages.run_options import BuildOptions, ChangeOptions, EmbedOptions, RunOptions
-from tasks.stages.scanning import ScanOptions, parse_sources
 
 MEBIBYTE = 1 << 20
 
@@ -71,7 +72,8 @@ def run_options(settings: Settings, run: str) -> RunOptions:
         raise UsageError(
             f"setting 'extensions': no parser reads {' '.join(unknown)}; there are: {supported}"
         )
-    cores = available_cores()
+    shared = settings.runner != "threads"
+    cores = 0 if shared else available_cores()  # 0: each machine takes as many as it has
     return RunOptions(
         run=run,
         store=settings.store,
@@ -117,9 +119,10 @@ def run_options(settings: Settings, run: str) -> RunOptions:
             threads=settings.embed_threads or cores,
             dimension=settings.embed_dimension,
         ),
-        build=build_options(settings),
+        build=replace(build_options(settings), threads=cores),
         parse_workers=settings.parse_workers or cores,
         batch_documents=settings.batch_documents,
         promote=settings.promote,
         single_writer=settings.single_writer,
+        shared=shared,
     )

@@ -129,7 +129,7 @@ class ParsedBatchWriter:
             name = f"parsed/{number:06d}.arrow"
             table = store_artifact(storage, run_key(collection, run, name), self._path)
         batch = ParsedBatch(
-            key=run_key(collection, run, f"parsed/{number:06d}.json"),
+            key=_batch_key(collection, run, number),
             table=table,
             documents=tuple(self._documents),
         )
@@ -147,6 +147,18 @@ def read_batch(storage: Storage, key: str) -> ParsedBatch:
         return _decode(key, storage.read(key))
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptArtifactError(f"checkpoint {key} is damaged: {error}") from error
+
+
+def find_batch(storage: Storage, collection: str, run: str, number: int) -> ParsedBatch | None:
+    """Return a batch that this run has finished; a damaged one counts as none."""
+    try:
+        return read_batch(storage, _batch_key(collection, run, number))
+    except (CorruptArtifactError, NotFoundError):
+        return None
+
+
+def _batch_key(collection: str, run: str, number: int) -> str:
+    return run_key(collection, run, f"parsed/{number:06d}.json")
 
 
 @contextlib.contextmanager

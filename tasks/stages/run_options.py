@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from index_store.shard_options import RecallOptions
 from tasks.stages.chunking.options import ChunkOptions
+from tasks.stages.listing import ScanOptions, Source
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.parse_options import DEFAULT_OPTIONS, ParseOptions
 from tasks.stages.parsing.tika import NO_SERVER, TikaOptions
-from tasks.stages.scanning import ScanOptions, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +96,12 @@ class RunOptions:
         chunk: How text is cut.
         embed: What makes vectors.
         build: How shards are built.
-        parse_workers: Parser processes, at least 1.
+        parse_workers: Parser processes.
         batch_documents: Documents in one batch at most.
         promote: Whether production moves to the new version when its checks pass.
         single_writer: Whether somebody vouches that only one run writes to the store at a time.
+        shared: Whether several machines work on the run; a number of workers or threads that is 0
+            then means as many as each of them has cores.
     """
 
     run: str
@@ -118,3 +120,4 @@ class RunOptions:
     batch_documents: int = 200
     promote: bool = True
     single_writer: bool = False
+    shared: bool = False

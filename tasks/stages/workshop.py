@@ -101,6 +101,8 @@ class Workshop:
     def embed(self, batch: ParsedBatch) -> EmbeddingCounts:
         """Make sure that every chunk of a batch has a stored vector; one thread at a time."""
         with self._embed_lock:
+            if self._options.shared:
+                self._vectors.refresh()  # what another machine has paid for meanwhile
             return embed_batch(batch, self.storage, self.embedder, self._vectors)
 
     def site(self) -> Site:

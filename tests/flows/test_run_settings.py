@@ -11,9 +11,9 @@ from flows.run_settings import available_cores, new_run_id, run_options
 from flows.settings import Settings, load_settings
 from index_store.errors import UsageError
 from retriever.links import LinkOptions
+from tasks.stages.listing import Source
 from tasks.stages.parsing.parse_options import OcrMode
 from tasks.stages.run_options import RunOptions
-from tasks.stages.scanning import Source
 
 Look = Callable[[RunOptions], object]
 
@@ -36,6 +36,7 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     "tripwire_min_documents": ("7", lambda run: run.change.tripwire_min_documents, 7),
     "single_writer": ("yes", lambda run: run.single_writer, True),
     "promote": ("false", lambda run: run.promote, False),
+    "runner": ("dask", lambda run: (run.shared, run.parse_workers), (True, 0)),
     "parse_workers": ("3", lambda run: run.parse_workers, 3),
     "parse_timeout_s": ("9.5", lambda run: run.limits.wall_s, 9.5),
     "parse_memory_mib": ("512", lambda run: run.limits.memory_bytes, 512 << 20),
@@ -68,6 +69,7 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
 # What only commands that look or serve heed, shown by tests of those.
 ELSEWHERE = {
     "mistral_api_key",
+    "cluster",
     "files_host",
     "docs_root_dir",
     "host",
