@@ -34,6 +34,10 @@ def parse_documents(options: RunOptions, number: int) -> BatchReference:
                 shop.storage, options.collection, options.run, number
             ),
         )
+        if not shop.pool.offline:
+            logger.warning(
+                "batch %d: parsers had a network, for this system gives no namespace", number
+            )
     rejected = sum(document.rejection is not None for document in batch.documents)
     chunks = max((document.row_end for document in batch.documents), default=0)
     logger.info(

@@ -15,6 +15,8 @@ DEFAULT_EXTENSIONS = (
     ".rtf",
     ".pptx",
     ".pptm",
+    ".ppsx",
+    ".potx",
     ".ppt",
     ".odp",
     ".xlsx",
