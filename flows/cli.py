@@ -37,7 +37,9 @@ Examples:
     "search": """\b
 Examples:
   nightpress search "Quelle est la durée de la période d'essai ?" --store ./store
-  nightpress search "trial period" --store ./store -k 10 --version 3f9c21 --json""",
+  nightpress search "trial period" --store ./store -k 10 --version 3f9c21 --json
+  nightpress search "congés payés" --mode lexical --filter language=fr --filter theme=paie
+  nightpress search "salary bands" --group hr --filter path_prefix=policies/ --per-document 1""",
     "status": """\b
 Examples:
   nightpress status --store ./store
@@ -77,6 +79,7 @@ def plan(as_json: bool, quiet: bool, **flags: object) -> None:
 @common
 @json_option
 @click.option("--promote/--no-promote", default=None, help="Move production when checks pass.")
+@click.option("--budget", type=float, help="Most that the run may spend on embedding.")
 def run(as_json: bool, quiet: bool, **flags: object) -> None:
     """Index what changed, check it, publish it, promote it."""
     with errors_become_exit_codes(as_json=as_json):
@@ -93,12 +96,41 @@ def run(as_json: bool, quiet: bool, **flags: object) -> None:
 @click.option("-k", "count", type=click.IntRange(1, 100), default=5, help="Hits at most.")
 @click.option("--version", "version", metavar="V", help="Version, or the beginning of one.")
 @click.option("--channel", default="production", show_default=True, help="Channel to search.")
+@click.option(
+    "--mode",
+    type=click.Choice(["hybrid", "dense", "lexical"]),
+    default="hybrid",
+    show_default=True,
+    help="By vectors and words, or by one of them.",
+)
+@click.option(
+    "--filter",
+    "filters",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Only documents that agree; may be repeated. NAME: path_prefix, source, document_type, "
+    "theme, language, media_type, keyword, date_from, date_until, or a field of the sidecars.",
+)
+@click.option("--group", "groups", metavar="G", multiple=True, help="Ask as one in this group.")
+@click.option("--all-groups", is_flag=True, help="Leave rights aside: you may read the store.")
+@click.option("--min-score", type=click.FloatRange(-1, 1), help="Least cosine similarity.")
+@click.option("--per-document", type=click.IntRange(1), help="Hits of one document at most.")
+@click.option("--near-duplicates", is_flag=True, help="Show what says the same as a better hit.")
+@click.option("--neighbours", type=click.IntRange(0, 10), default=0, help="Chunks joined around.")
 def search(
     question: str,
     as_json: bool,
     count: int,
     version: str | None,
     channel: str,
+    mode: str,
+    filters: tuple[str, ...],
+    groups: tuple[str, ...],
+    all_groups: bool,
+    min_score: float | None,
+    per_document: int | None,
+    near_duplicates: bool,
+    neighbours: int,
     quiet: bool,
     **flags: object,
 ) -> None:
@@ -106,10 +138,21 @@ def search(
     with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.looking import search_once  # noqa: PLC0415 - loads FAISS
+        from flows.search_filters import document_filter  # noqa: PLC0415 - loads numpy
+        from index_store.search_options import Retrieval, SearchOptions  # noqa: PLC0415 - likewise
 
-        search_once(
-            settings, question, count=count, version=version, channel=channel, as_json=as_json
+        options = SearchOptions(
+            k=count,
+            retrieval=Retrieval(mode),
+            filter=document_filter(filters),
+            groups=frozenset(groups) or None,
+            all_groups=all_groups,
+            min_score=min_score,
+            per_document=per_document,
+            near_duplicates=near_duplicates,
+            neighbours=neighbours,
         )
+        search_once(settings, question, options, version=version, channel=channel, as_json=as_json)
 
 
 @main.command(epilog=_EPILOGS["status"])

@@ -8,7 +8,13 @@ import click
 from flows.console import print_json, print_table, visible
 from flows.excerpts import excerpt
 from flows.links import link_options
-from flows.run_settings import available_cores, cache_options, new_run_id, run_options
+from flows.run_settings import (
+    available_cores,
+    cache_options,
+    new_run_id,
+    remote_options,
+    run_options,
+)
 from flows.settings import Settings
 from index_store.cache import LocalCache
 from index_store.catalog_files import load_catalog
@@ -29,8 +35,8 @@ from index_store.search_options import Question, SearchOptions
 from index_store.snapshot import Snapshot, SnapshotOptions
 from index_store.storage.opening import open_storage
 from index_store.storage.verdicts import read_fitness
-from retriever.answers import hit_json
-from retriever.links import LinkOptions, link
+from retriever.answers import hit_json, hit_url
+from retriever.links import LinkOptions
 from tasks.stages.concluding import documents_without_chunks, rejected_documents
 from tasks.stages.diffing import Action
 from tasks.stages.estimating import Estimate, estimate
@@ -64,8 +70,8 @@ def plan_only(settings: Settings, *, as_json: bool) -> None:
 def search_once(
     settings: Settings,
     question: str,
+    asked: SearchOptions,
     *,
-    count: int,
     version: str | None,
     channel: str,
     as_json: bool,
@@ -82,16 +88,19 @@ def search_once(
     with Snapshot.open(
         storage, settings.collection, version=version, channel=channel, options=options
     ) as snapshot:
-        embedder = open_embedder(spec_string(snapshot.manifest.embedder), threads=1)
+        embedder = open_embedder(
+            spec_string(snapshot.manifest.embedder), threads=1, remote=remote_options(settings)
+        )
         try:
             vector = embedder.embed_question(question)
         finally:
             embedder.close()
-        hits = snapshot.search(Question(text=question, vector=vector), SearchOptions(k=count))
+        hits = snapshot.search(Question(text=question, vector=vector), asked)
         links = link_options(settings)
         if as_json:
             found = [hit_json(hit, links) for hit in hits]
-            print_json({"version": snapshot.version, "hits": found})
+            mode = snapshot.retrieval_of(asked).value
+            print_json({"version": snapshot.version, "mode": mode, "hits": found})
         else:
             _print_hits(hits, links, question)
 
@@ -194,10 +203,12 @@ def _print_hits(hits: Sequence[Hit], links: LinkOptions, question: str) -> None:
     for number, hit in enumerate(hits, start=1):
         place = _place(hit)
         click.echo(f"{number}. {visible(hit.uri)}{place}  (score {hit.score:.2f})")
-        url = link(links, hit.uri, hit.citation.page)
+        if hit.attributes.title:
+            click.echo(f"   {visible(hit.attributes.title)}")
+        url = hit_url(hit, links)
         if url:
-            click.echo(f"   {url}")
-        shown = visible(excerpt(hit.text, question, max_chars=EXCERPT_CHARS))
+            click.echo(f"   {visible(url)}")
+        shown = visible(excerpt(hit.context or hit.text, question, max_chars=EXCERPT_CHARS))
         for line in textwrap.wrap(shown, WIDTH, initial_indent="   ", subsequent_indent="   "):
             click.echo(line)
 

@@ -173,6 +173,11 @@ class SearchOptions:
             raise UsageError("; ".join(problems))
 
     @property
+    def needs_cosine(self) -> bool:
+        """Whether the question's vector is needed even in a search by words."""
+        return self.min_score is not None or self.adaptive is not None
+
+    @property
     def most(self) -> int:
         """Hits at most, grown or not."""
         return self.k if self.adaptive is None else self.adaptive.most

@@ -167,6 +167,15 @@ class Snapshot:
         """Number of chunks that a search may return."""
         return self._manifest.counts.chunks_live
 
+    def retrieval_of(self, options: SearchOptions) -> Retrieval:
+        """Return how a search with these options goes in this version.
+
+        A hybrid one goes by vectors alone when the version was published without lexical indexes.
+        """
+        if self._lexical is None and options.retrieval is Retrieval.HYBRID:
+            return Retrieval.DENSE
+        return options.retrieval
+
     def search(
         self, question: Question, options: SearchOptions = DEFAULT_SEARCH
     ) -> tuple[Hit, ...]:
@@ -259,7 +268,7 @@ class Snapshot:
             return _normalised(question.vector, self._manifest.embedder.dimension)
         if not by_words:
             raise UsageError("a search by vectors needs the question's vector")
-        if options.min_score is not None or options.adaptive is not None:
+        if options.needs_cosine:
             raise UsageError("a bound on cosine similarity needs the question's vector")
         return None
 

@@ -30,11 +30,20 @@ def hits_json(
 
 def hit_json(hit: Hit, links: LinkOptions) -> Json:
     """Return one hit; a field that its format does not have is null."""
-    place = hit.citation
+    place, known = hit.citation, hit.attributes
     return {
         "score": hit.score,
+        "scores": {
+            "dense": hit.parts.dense,
+            "lexical": hit.parts.lexical,
+            "fused": hit.parts.fused,
+            "rerank": hit.parts.rerank,
+        },
         "uri": hit.uri,
-        "url": link(links, hit.uri, place.page),
+        "url": hit_url(hit, links),
+        "title": known.title or None,
+        "date": known.date or None,
+        "language": known.language or None,
         "page": place.page,
         "slide": place.slide,
         "sheet": place.sheet,
@@ -42,9 +51,19 @@ def hit_json(hit: Hit, links: LinkOptions) -> Json:
         "row_end": place.row_end,
         "section": SECTION_SEPARATOR.join(place.section) or None,
         "text": hit.text,
+        "context": hit.context or None,
         "chunk": hit.chunk,
         "verbatim": hit.verbatim,
+        "also_in": list(hit.also_in),
     }
+
+
+def hit_url(hit: Hit, links: LinkOptions) -> str | None:
+    """Return where a person finds the document: what a sidecar says, if it is a web address."""
+    said = hit.attributes.url
+    if said.lower().startswith(("http://", "https://")):
+        return said
+    return link(links, hit.uri, hit.citation.page)
 
 
 def error_json(

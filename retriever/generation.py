@@ -9,7 +9,7 @@ import threading
 from index_store.embedder import Embedder
 from index_store.errors import CorruptArtifactError
 from index_store.records import Hit
-from index_store.search_options import DocumentFilter, Question, SearchOptions
+from index_store.search_options import Question, Retrieval, SearchOptions
 from index_store.snapshot import Snapshot
 from retriever.query import Query
 
@@ -50,7 +50,7 @@ class Generation:
         Raises:
             CorruptArtifactError: The index does not answer.
         """
-        hits = self.search(Query(text=WARM_QUESTION, k=1))
+        hits = self.search(Query(text=WARM_QUESTION, options=SearchOptions(k=1, all_groups=True)))
         if not hits and self.snapshot.rows > 0:
             raise CorruptArtifactError(
                 f"{self.snapshot.rows} live chunks expected, but a probe found none"
@@ -58,11 +58,10 @@ class Generation:
 
     def search(self, query: Query) -> tuple[Hit, ...]:
         """Embed the question and search; safe from several threads."""
-        vector = self._embedder.embed_question(query.text)
-        options = SearchOptions(
-            k=query.k, filter=DocumentFilter(path_prefix=query.path_prefix or "")
-        )
-        return self.snapshot.search(Question(text=query.text, vector=vector), options)
+        vector = None
+        if query.options.retrieval is not Retrieval.LEXICAL or query.options.needs_cosine:
+            vector = self._embedder.embed_question(query.text)
+        return self.snapshot.search(Question(text=query.text, vector=vector), query.options)
 
     def enter(self) -> bool:
         """Count a request in; False when it was retired, then ask for the live one again."""

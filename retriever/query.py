@@ -8,19 +8,47 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from index_store.errors import UsageError
+from index_store.search_options import DocumentFilter, Retrieval, SearchOptions
 from retriever.options import RetrieverOptions
 
-DENSE = "dense"
-PLANNED_MODES = ("hybrid", "lexical")
+MODES = tuple(each.value for each in Retrieval)
+MAX_VALUES = 64  # of one field of a filter
 
 
 class SearchFilter(BaseModel):
-    """Which documents may be found."""
+    """Which documents may be found; every field that is given must agree, with one of its values.
+
+    Case does not matter, but in paths and sources.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     path_prefix: str | None = Field(
         default=None, min_length=1, description="Beginning of the document's uri, such as a folder"
+    )
+    source: list[str] = Field(
+        default=[], max_length=MAX_VALUES, description="Names of sources, in a store with several"
+    )
+    document_type: list[str] = Field(
+        default=[], max_length=MAX_VALUES, description="Kinds of document, as sidecars call them"
+    )
+    theme: list[str] = Field(
+        default=[], max_length=MAX_VALUES, description="Subjects, as sidecars call them"
+    )
+    language: list[str] = Field(
+        default=[], max_length=MAX_VALUES, description="Primary language tags, such as `fr`"
+    )
+    media_type: list[str] = Field(
+        default=[], max_length=MAX_VALUES, description="What the content is, such as `pdf`"
+    )
+    keyword: list[str] = Field(
+        default=[], max_length=MAX_VALUES, description="Words that describe the document"
+    )
+    date_from: str | None = Field(default=None, description="First day, YYYY-MM-DD")
+    date_until: str | None = Field(default=None, description="Last day, included")
+    fields: dict[str, list[str]] = Field(
+        default={}, max_length=MAX_VALUES, description="Any other field of a sidecar, by name"
     )
 
 
@@ -35,7 +63,20 @@ class SearchRequest(BaseModel):
         default=None, description="Which collection; may be left out when the store has one"
     )
     filter: SearchFilter | None = None
-    mode: str = Field(default=DENSE, description="How to search; `dense` is the one there is")
+    mode: str = Field(
+        default=Retrieval.HYBRID.value,
+        description="`dense` by vectors, `lexical` by words, `hybrid` by both",
+    )
+    min_score: float | None = Field(
+        default=None, description="Least cosine similarity of a hit, in [-1, 1]"
+    )
+    per_document: int | None = Field(default=None, description="Hits of one document at most")
+    near_duplicates: bool = Field(
+        default=False, description="Whether chunks that say the same as a better one are shown"
+    )
+    neighbours: int = Field(
+        default=0, ge=0, le=10, description="Chunks joined on either side of a hit, in `context`"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +85,13 @@ class Query:
 
     Attributes:
         text: The question, stripped, not empty.
-        k: Most hits, at least 1.
+        options: How to search; whoever knows the rights of the sender adds the groups.
         collection: Name of the collection, or None for the only one.
-        path_prefix: How the uri of every hit begins, or None for any.
     """
 
     text: str
-    k: int
+    options: SearchOptions
     collection: str | None = None
-    path_prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +128,43 @@ def parse_query(body: bytes, options: RetrieverOptions) -> Query | Problem:
     )
     if problem is not None:
         return problem
-    return Query(
-        text=text,
+    try:
+        return Query(
+            text=text, options=_search_options(request, options), collection=request.collection
+        )
+    except UsageError as error:
+        return Problem(message=str(error), param=None, code="invalid_value")
+
+
+def _search_options(request: SearchRequest, options: RetrieverOptions) -> SearchOptions:
+    """Return how to search.
+
+    Raises:
+        UsageError: A number or a day is out of its bounds.
+    """
+    return SearchOptions(
         k=options.default_k if request.k is None else request.k,
-        collection=request.collection,
-        path_prefix=request.filter.path_prefix if request.filter else None,
+        retrieval=Retrieval(request.mode),
+        filter=_document_filter(request.filter or SearchFilter()),
+        min_score=request.min_score,
+        per_document=request.per_document,
+        near_duplicates=request.near_duplicates,
+        neighbours=request.neighbours,
+    )
+
+
+def _document_filter(asked: SearchFilter) -> DocumentFilter:
+    return DocumentFilter(
+        path_prefix=asked.path_prefix or "",
+        sources=tuple(asked.source),
+        document_types=tuple(asked.document_type),
+        themes=tuple(asked.theme),
+        languages=tuple(asked.language),
+        media_types=tuple(asked.media_type),
+        keywords=tuple(asked.keyword),
+        date_from=asked.date_from or "",
+        date_until=asked.date_until or "",
+        extra={name: tuple(values) for name, values in asked.fields.items()},
     )
 
 
@@ -136,9 +207,7 @@ def _k_problem(k: int | None, options: RetrieverOptions) -> Problem | None:
 
 
 def _mode_problem(mode: str) -> Problem | None:
-    if mode == DENSE:
+    if mode in MODES:
         return None
-    kind = "is not served yet" if mode in PLANNED_MODES else "is unknown"
-    return Problem(
-        message=f"mode '{mode[:40]}' {kind}, use '{DENSE}'", param="mode", code="unsupported_mode"
-    )
+    message = f"mode '{mode[:40]}' is unknown, use one of {', '.join(MODES)}"
+    return Problem(message=message, param="mode", code="unsupported_mode")

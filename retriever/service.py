@@ -15,12 +15,12 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from index_store.clock import system_clock_ms
-from index_store.errors import IndexStoreError, NotFoundError, TransientError
+from index_store.errors import IndexStoreError, NotFoundError, TransientError, UsageError
 from retriever.answers import Json, error_json, hit_json, hits_json, status_json
 from retriever.links import LinkOptions
 from retriever.live import LiveCollection
 from retriever.options import RetrieverOptions
-from retriever.query import DENSE, Problem, Query, SearchRequest, parse_query
+from retriever.query import Problem, Query, SearchRequest, parse_query
 from retriever.store import LiveStore
 
 logger = logging.getLogger(__name__)
@@ -75,11 +75,8 @@ def _add_search(app: FastAPI, live: LiveStore, options: RetrieverOptions) -> Non
             found = await to_thread.run_sync(
                 _search, collection, query, options.links, limiter=limiter
             )
-        except TransientError as error:
-            return _answer(503, error_json(str(error), FAILED, code="not_ready"))
         except IndexStoreError as error:
-            logger.error("collection %s: search failed: %s", collection.name, error)  # noqa: TRY400
-            return _answer(500, error_json("the search failed", FAILED, code="search_failed"))
+            return _refuse_search(collection.name, error)
         return _answer(200, found)
 
 
@@ -108,7 +105,8 @@ def _search(collection: LiveCollection, query: Query, links: LinkOptions) -> Jso
     with collection.hold() as generation:
         hits = [hit_json(hit, links) for hit in generation.search(query)]
         took_ms = 1000 * (time.perf_counter() - begun)
-        return hits_json(generation.version, collection.name, DENSE, took_ms, hits)
+        mode = generation.snapshot.retrieval_of(query.options).value
+        return hits_json(generation.version, collection.name, mode, took_ms, hits)
 
 
 async def _read_body(request: Request, limit_bytes: int) -> bytes | None:
@@ -128,6 +126,15 @@ def _refuse_collection(error: IndexStoreError) -> Response:
     code = "collection_not_found" if missing else "collection_required"
     body = error_json(str(error), REFUSED, param="collection", code=code)
     return _answer(404 if missing else 400, body)
+
+
+def _refuse_search(collection: str, error: IndexStoreError) -> Response:
+    if isinstance(error, TransientError):
+        return _answer(503, error_json(str(error), FAILED, code="not_ready"))
+    if isinstance(error, UsageError):
+        return _answer(400, error_json(str(error), REFUSED, code="unsupported_search"))
+    logger.error("collection %s: search failed: %s", collection, error)
+    return _answer(500, error_json("the search failed", FAILED, code="search_failed"))
 
 
 async def _refuse_http(_request: Request, error: Exception) -> Response:

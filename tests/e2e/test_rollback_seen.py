@@ -6,6 +6,7 @@ from index_store.collector import purge_pass, retire_pass
 from index_store.log import CommitLog
 from index_store.publisher import rollback
 from index_store.retention import RetentionPolicy
+from index_store.search_options import SearchOptions
 from retriever.options import RetrieverOptions
 from retriever.query import Query
 from retriever.store import LiveStore
@@ -16,7 +17,7 @@ HASTY = RetentionPolicy(keep_last=1, grace_ms=0)
 
 def texts(store: LiveStore) -> list[str]:
     with store.find(None).hold() as live:
-        return [hit.text for hit in live.search(Query(text="text", k=5))]
+        return [hit.text for hit in live.search(Query(text="text", options=SearchOptions(k=5)))]
 
 
 def test_a_rollback_is_served_after_one_look(tmp_path: Path):
@@ -44,7 +45,11 @@ def test_what_a_reader_holds_survives_being_expired(tmp_path: Path):
     with store.find(None).hold() as held:
         assert len(retire_pass(publisher.storage, log, HASTY).versions) == 2
         assert purge_pass(publisher.storage, log, HASTY).deleted
-        assert [hit.text for hit in held.search(Query(text="x", k=5))] == ["the first text"]
+        assert [hit.text for hit in held.search(Query(text="x", options=SearchOptions(k=5)))] == [
+            "the first text"
+        ]
         store.refresh()
         assert texts(store) == ["text 2"]
-        assert [hit.text for hit in held.search(Query(text="x", k=5))] == ["the first text"]
+        assert [hit.text for hit in held.search(Query(text="x", options=SearchOptions(k=5)))] == [
+            "the first text"
+        ]

@@ -9,6 +9,7 @@ import pytest
 from index_store.cache import CacheOptions
 from index_store.embedder import EmbedderSpec, Tokenizer, Vectors
 from index_store.errors import NotFoundError, TransientError, UsageError
+from index_store.search_options import SearchOptions
 from index_store.storage.folder import FolderStorage
 from retriever.options import RetrieverOptions
 from retriever.query import Query
@@ -20,7 +21,7 @@ from tests.support.plain_run import run_plainly
 from tests.support.small_sources import COLLECTION, options_for, prose, write
 
 OLD, NEW, NEWEST = "the old text of the night", "a new text at dawn", "the newest text by day"
-ASKED = Query(text="text", k=5)
+ASKED = Query(text="text", options=SearchOptions(k=5))
 
 
 class Clock:
@@ -34,7 +35,7 @@ class Clock:
 class RelabelledEmbedder:
     """The hashing embedder under another identity."""
 
-    max_batch = EMBEDDER.max_batch
+    limits = EMBEDDER.limits
 
     def __init__(self, **changes: str) -> None:
         self.spec: EmbedderSpec = replace(EMBEDDER.spec, **changes)
@@ -222,7 +223,7 @@ def test_a_cache_is_filled_once_and_serves_the_next_process(publisher: Publisher
         copies = {path.name: path.stat().st_ino for path in cache.folder.iterdir()}
         assert len(copies) == 2
         with store.find("docs").hold() as generation:
-            assert generation.search(Query(text="trial", k=1))
+            assert generation.search(Query(text="trial", options=SearchOptions(k=1)))
         store.close()
         assert {path.name: path.stat().st_ino for path in cache.folder.iterdir()} == copies
 
@@ -237,7 +238,7 @@ def test_a_purge_below_a_running_retriever_costs_no_request(tmp_path: Path):
     store.refresh()
     erase(storage, COLLECTION, ["bees.txt"], run="eraser", created_at_ms=1)
     purge_and_certify(storage, COLLECTION, ("bees.txt",), run="eraser", created_at_ms=1)
-    asked = Query(text="bees rule", k=50)
+    asked = Query(text="bees rule", options=SearchOptions(k=50))
     with store.find(COLLECTION).hold() as old:
         assert {hit.uri for hit in old.search(asked)} == {"bees.txt", "moss.txt"}
         store.refresh()

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from index_store.search_options import DocumentFilter, Retrieval, SearchOptions
 from retriever.options import RetrieverOptions
 from retriever.query import Problem, Query, parse_query
 
@@ -13,12 +14,65 @@ def parse(**fields: object) -> Query | Problem:
 
 
 def test_a_question_alone_gets_the_defaults():
-    assert parse(query="  trial period? ") == Query(text="trial period?", k=5)
+    assert parse(query="  trial period? ") == Query(
+        text="trial period?", options=SearchOptions(k=5)
+    )
 
 
 def test_every_field_arrives():
-    asked = parse(query="durée", k=20, collection="hr", filter={"path_prefix": "fr/"}, mode="dense")
-    assert asked == Query(text="durée", k=20, collection="hr", path_prefix="fr/")
+    asked = parse(
+        query="durée",
+        k=20,
+        collection="hr",
+        mode="dense",
+        min_score=0.25,
+        per_document=2,
+        near_duplicates=True,
+        neighbours=1,
+        filter={
+            "path_prefix": "fr/",
+            "source": ["hr"],
+            "document_type": ["guide", "note"],
+            "theme": ["leave"],
+            "language": ["fr"],
+            "media_type": ["pdf"],
+            "keyword": ["congés"],
+            "date_from": "2024-01-01",
+            "date_until": "2024-12-31",
+            "fields": {"chapter": ["3"]},
+        },
+    )
+    assert asked == Query(
+        text="durée",
+        collection="hr",
+        options=SearchOptions(
+            k=20,
+            retrieval=Retrieval.DENSE,
+            min_score=0.25,
+            per_document=2,
+            near_duplicates=True,
+            neighbours=1,
+            filter=DocumentFilter(
+                path_prefix="fr/",
+                sources=("hr",),
+                document_types=("guide", "note"),
+                themes=("leave",),
+                languages=("fr",),
+                media_types=("pdf",),
+                keywords=("congés",),
+                date_from="2024-01-01",
+                date_until="2024-12-31",
+                extra={"chapter": ("3",)},
+            ),
+        ),
+    )
+
+
+def test_nobody_can_give_himself_rights():
+    for field in ("groups", "all_groups"):
+        problem = parse(query="x", **{field: ["hr"]})
+        assert isinstance(problem, Problem)
+        assert problem.code == "unknown_field"
 
 
 @pytest.mark.parametrize(
@@ -32,7 +86,10 @@ def test_every_field_arrives():
         ({"query": "x", "k": 21}, "k", "invalid_value"),
         ({"query": "x", "k": "5"}, "k", "invalid_value"),
         ({"query": "x", "k": True}, "k", "invalid_value"),
-        ({"query": "x", "mode": "hybrid"}, "mode", "unsupported_mode"),
+        ({"query": "x", "min_score": 1.5}, None, "invalid_value"),
+        ({"query": "x", "per_document": 0}, None, "invalid_value"),
+        ({"query": "x", "neighbours": 11}, "neighbours", "invalid_value"),
+        ({"query": "x", "filter": {"date_from": "soon"}}, None, "invalid_value"),
         ({"query": "x", "mode": "magic"}, "mode", "unsupported_mode"),
         ({"query": "x", "filter": {"paht_prefix": "a"}}, "filter.paht_prefix", "unknown_field"),
         ({"query": "x", "filter": {"path_prefix": ""}}, "filter.path_prefix", "invalid_value"),
@@ -40,19 +97,17 @@ def test_every_field_arrives():
         ({"query": "x", "top_k": 3}, "top_k", "unknown_field"),
     ],
 )
-def test_a_mistake_is_refused_and_named(fields: dict[str, object], param: str, code: str):
+def test_a_mistake_is_refused_and_named(fields: dict[str, object], param: str | None, code: str):
     problem = parse(**fields)
     assert isinstance(problem, Problem)
     assert (problem.param, problem.code) == (param, code)
     assert problem.message
 
 
-def test_a_planned_mode_is_told_from_an_unknown_one():
-    planned, unknown = parse(query="x", mode="lexical"), parse(query="x", mode="magic")
-    assert isinstance(planned, Problem)
-    assert isinstance(unknown, Problem)
-    assert "not served yet" in planned.message
-    assert "unknown" in unknown.message
+def test_an_unknown_mode_is_told_what_there_is():
+    problem = parse(query="x", mode="magic")
+    assert isinstance(problem, Problem)
+    assert problem.message == "mode 'magic' is unknown, use one of dense, lexical, hybrid"
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'"query"', b"[]", b'{"query": "\xff"}', b"null"])

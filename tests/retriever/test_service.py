@@ -43,8 +43,16 @@ def test_a_hit_says_where_it_stands(publisher: Publisher, serve: Serve, until: U
     first = answer["hits"][0]
     assert first["score"] == pytest.approx(1.0, abs=0.01)
     assert len(first.pop("chunk")) == 64
+    scores = first.pop("scores")
+    assert scores["dense"] == first["score"]
+    assert [scores[part] for part in ("lexical", "fused", "rerank")] == [None] * 3
     assert {**first, "score": 1} == {
         "score": 1,
+        "title": None,
+        "date": None,
+        "language": None,
+        "context": None,
+        "also_in": [],
         "uri": "en/train.txt",
         "page": 2,
         "slide": None,
@@ -74,7 +82,8 @@ def test_refusals_have_one_shape(publisher: Publisher, serve: Serve, until: Unti
         ask = partial(client.post, "/v1/search")
         refused = [
             (ask(content=b"{"), 400, "invalid_json"),
-            (ask(json={"query": "x", "mode": "hybrid"}), 400, "unsupported_mode"),
+            (ask(json={"query": "x", "mode": "magic"}), 400, "unsupported_mode"),
+            (ask(json={"query": "x", "mode": "lexical"}), 400, "unsupported_search"),
             (ask(json={"query": "x", "k": 101}), 400, "invalid_value"),
             (ask(json={"query": "y" * 2000}), 413, "body_too_large"),
             (ask(json={"query": "x", "collection": "z"}), 404, "collection_not_found"),

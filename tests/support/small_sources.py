@@ -15,8 +15,8 @@ from index_store.storage.fitness import FitnessReport
 from index_store.storage.memory import MemoryStorage
 from index_store.storage.verdicts import remember
 from tasks.stages.chunking.options import ChunkOptions
+from tasks.stages.listing import ScanOptions, Source
 from tasks.stages.run_options import ChangeOptions, EmbedOptions, RunOptions
-from tasks.stages.scanning import ScanOptions, Source
 
 COLLECTION = "docs"
 DIMENSION = 64

@@ -58,14 +58,14 @@ def add_text(builder: ElementBuilder, text: str, *, level: int) -> None:
 
 def _root(data: bytes, builder: ElementBuilder) -> etree._Element:
     try:
-        return parse_xml(data, "document", declared=True)
+        return parse_xml(data, "document", declared=True, entities=True)
     except ParseRefused as refusal:
         if "ncoding" not in refusal.detail and "UTF-8" not in refusal.detail:
             raise
     decoded = decode(data)
     builder.warn("the encoding is not the one that the document declares")
     text = _DECLARATION.sub("", decoded.text)
-    return parse_xml(text.encode(), "document", declared=True)
+    return parse_xml(text.encode(), "document", declared=True, entities=True)
 
 
 class _Reader:

@@ -84,7 +84,7 @@ _PARSERS = (
     ParserSpec(
         name="pptx",
         revision=1,
-        extensions=(".pptx", ".pptm"),
+        extensions=(".pptx", ".pptm", ".ppsx", ".potx"),
         function=f"{_ROOM}.slides:parse_pptx",
         libraries=("python-pptx", "lxml"),
     ),
