@@ -15,6 +15,7 @@ _POSITIVE = (
     "max_query_chars",
     "max_body_bytes",
     "search_threads",
+    "past_versions",
 )
 
 
@@ -35,6 +36,7 @@ class RetrieverOptions:
         max_query_chars: Longest question.
         max_body_bytes: Longest request body.
         search_threads: Searches that run at the same time; others wait.
+        past_versions: Versions other than the live one that stay open in each collection.
         links: Where the documents themselves are served.
         cache: Where copies of a store without local files are kept; None for temporary ones.
         remote: How an embedding provider over the network is asked for the vector of a question.
@@ -55,6 +57,7 @@ class RetrieverOptions:
     max_query_chars: int = 8_000
     max_body_bytes: int = 65_536
     search_threads: int = 4
+    past_versions: int = 2
     links: LinkOptions = field(default_factory=LinkOptions)
     cache: CacheOptions | None = None
     remote: RemoteOptions = field(default_factory=RemoteOptions)
