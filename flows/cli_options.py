@@ -56,7 +56,9 @@ def sourced(command: Command) -> Command:
             help="What works through batches.",
         ),
         click.option("--cluster", metavar="ADDRESS", help="Cluster for dask or ray."),
-        click.option("--embedder", metavar="SPEC", help="offline, hashing[:N], llama-index:…"),
+        click.option(
+            "--embedder", metavar="SPEC", help="offline, hashing[:N], mistral, openai:MODEL, …"
+        ),
         click.option("--full", is_flag=True, default=None, help="Index every document anew."),
         click.option(
             "--retry-rejected", is_flag=True, default=None, help="Try rejected documents again."

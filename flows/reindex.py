@@ -16,6 +16,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.progress import Progress
 from flows.run_settings import new_run_id, run_options
+from flows.secret_blocks import with_key
 from flows.settings import Settings
 from flows.spreading import spread_out
 from index_store.clock import system_clock_ms
@@ -70,7 +71,7 @@ def reindex(settings: Settings) -> RunReport:
         StoppedError: The tripwire, or a check that did not pass; production is as it was.
         ConflictError: Another run published first.
     """
-    options = run_options(settings, new_run_id())
+    options = run_options(with_key(settings), new_run_id())
     progress, timeline = Progress(options), Timeline(began_at_ms=system_clock_ms())
     # Task runs would take over the tags of the flow run, and wait for a slot for each of them.
     with (
@@ -141,19 +142,20 @@ def _parse_and_embed(
     for number in range(plan.batches):
         parsed: Any = parse_documents.submit(options, number)  # the task gets its result
         waiting += [parsed, embed_chunks.submit(options, parsed)]
-    batches: list[BatchReference] = []
+    batches: dict[int, BatchReference] = {}
     embedded: list[EmbeddedReference] = []
     for future in as_completed(waiting):
         reference = future.result()
         if isinstance(reference, BatchReference):
-            batches.append(reference)
+            batches.setdefault(reference.number, reference)
             timeline.add("parse", reference.span)
-            progress.parsed(batches, plan)
+            progress.parsed(list(batches.values()), plan)
         else:
             embedded.append(reference)
+            batches[reference.number] = reference.batch
             timeline.add("embed", reference.span)
             progress.embedded(embedded, plan)
-    return sorted(batches, key=lambda batch: batch.number), embedded
+    return [batches[number] for number in sorted(batches)], embedded
 
 
 def _build(

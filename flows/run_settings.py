@@ -6,8 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
+from pydantic import SecretStr
+
 from flows.settings import Settings
 from index_store.cache import CacheOptions
+from index_store.embedder import RequestLimits
+from index_store.embedders.remote.options import PaceOptions, RemoteOptions
 from index_store.errors import UsageError
 from index_store.shard_options import RecallOptions
 from tasks.stages.chunking.options import ChunkOptions
@@ -49,6 +53,46 @@ def build_options(settings: Settings) -> BuildOptions:
         storage=settings.shard_storage,
         recall=RecallOptions(least=settings.recall_gate),
     )
+
+
+def remote_options(settings: Settings) -> RemoteOptions:
+    """Return how an embedding provider over the network is reached.
+
+    Raises:
+        UsageError: The file of the key cannot be read.
+    """
+    return RemoteOptions(
+        base_url=settings.embed_url,
+        key=_key(settings),
+        timeout_s=settings.embed_timeout_s,
+        proxy=settings.embed_proxy,
+        ca_bundle=settings.embed_ca_bundle,
+        limits=RequestLimits(
+            texts=settings.embed_request_texts,
+            tokens=settings.embed_request_tokens,
+            in_flight=settings.embed_in_flight,
+        ),
+        pace=PaceOptions(
+            requests_per_minute=settings.embed_requests_per_minute,
+            tokens_per_minute=settings.embed_tokens_per_minute,
+            shared_file=settings.embed_pace_file,
+            give_up_s=settings.embed_give_up_s,
+        ),
+        price_per_million_tokens=settings.embed_price,
+    )
+
+
+def _key(settings: Settings) -> SecretStr | None:
+    if settings.embed_api_key is not None:
+        return settings.embed_api_key
+    if settings.embed_key_file:
+        try:
+            return SecretStr(Path(settings.embed_key_file).read_text(encoding="utf-8").strip())
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"embed_key_file {settings.embed_key_file!r} cannot be read: {error}"
+            ) from None
+    return settings.mistral_api_key if settings.embedder.startswith("mistral") else None
 
 
 def available_cores() -> int:
@@ -118,6 +162,8 @@ def run_options(settings: Settings, run: str) -> RunOptions:
             spec=settings.embedder,
             threads=settings.embed_threads or cores,
             dimension=settings.embed_dimension,
+            remote=remote_options(settings),
+            budget=settings.budget,
         ),
         build=replace(build_options(settings), threads=cores),
         parse_workers=settings.parse_workers or cores,

@@ -121,15 +121,25 @@ class ParsedBatchWriter:
         self._writer.add(rows)
         self._documents.append(document)
 
-    def store(self, storage: Storage, collection: str, run: str, number: int) -> ParsedBatch:
-        """Write the batch as a checkpoint of a run, the JSON file last."""
+    def store(
+        self, storage: Storage, collection: str, run: str, number: int, suffix: str = ""
+    ) -> ParsedBatch:
+        """Write the batch as a checkpoint of a run, the JSON file last.
+
+        Args:
+            storage: The store.
+            collection: Name of the collection.
+            run: The run.
+            number: Place of the batch in the run.
+            suffix: Tells a batch that takes the place of an earlier one from it.
+        """
         self._writer.close()
         table = None
         if self._writer.rows:
-            name = f"parsed/{number:06d}.arrow"
+            name = f"parsed/{number:06d}{suffix}.arrow"
             table = store_artifact(storage, run_key(collection, run, name), self._path)
         batch = ParsedBatch(
-            key=_batch_key(collection, run, number),
+            key=_batch_key(collection, run, number, suffix),
             table=table,
             documents=tuple(self._documents),
         )
@@ -157,8 +167,8 @@ def find_batch(storage: Storage, collection: str, run: str, number: int) -> Pars
         return None
 
 
-def _batch_key(collection: str, run: str, number: int) -> str:
-    return run_key(collection, run, f"parsed/{number:06d}.json")
+def _batch_key(collection: str, run: str, number: int, suffix: str = "") -> str:
+    return run_key(collection, run, f"parsed/{number:06d}{suffix}.json")
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ secret is ever part of it.
 
 from dataclasses import dataclass, field
 
+from index_store.embedders.remote.options import RemoteOptions
 from index_store.shard_options import RecallOptions
 from tasks.stages.chunking.options import ChunkOptions
 from tasks.stages.listing import ScanOptions, Source
@@ -43,11 +44,15 @@ class EmbedOptions:
         spec: Name of the embedder, as `open_embedder` takes it.
         threads: Threads of a local embedder, at least 1.
         dimension: Dimension that the embedder must have, or None for any.
+        remote: How a provider over the network is reached, paced and paid.
+        budget: Most that a run may spend, in the provider's currency; None for no bound.
     """
 
     spec: str = "offline"
     threads: int = 1
     dimension: int | None = None
+    remote: RemoteOptions = field(default_factory=RemoteOptions)
+    budget: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
