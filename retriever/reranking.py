@@ -18,6 +18,8 @@ import httpx
 
 from index_store.errors import IndexStoreError, TransientError, UsageError
 from index_store.records import Hit
+from index_store.search_options import SearchOptions
+from retriever.llama_reranking import open_llama_reranker
 
 MAX_WAITING = 8  # requests to the reranker at a time; others are served without it
 logger = logging.getLogger(__name__)
@@ -133,12 +135,19 @@ class RerankStage:
     Args:
         reranker: Who judges; owned from here on.
         deadline_s: Seconds that it has.
+        candidates: Hits that it is shown, if there are as many.
     """
 
-    def __init__(self, reranker: Reranker, deadline_s: float) -> None:
+    def __init__(self, reranker: Reranker, deadline_s: float, candidates: int = 30) -> None:
         self._reranker = reranker
         self._deadline_s = deadline_s
+        self._candidates = candidates
         self._pool = ThreadPoolExecutor(MAX_WAITING, "reranker")
+
+    def widened(self, options: SearchOptions) -> SearchOptions:
+        """Return how to search for as many hits as are reranked; whoever shows them cuts them."""
+        most = max(options.most, self._candidates)
+        return replace(options, k=most, adaptive=None)
 
     def rerank(self, question: str, hits: Sequence[Hit]) -> Reranked:
         """Return all hits, in the order of the reranker when it answered in time."""
@@ -160,6 +169,20 @@ class RerankStage:
         """Stop; a request that is under way is not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._reranker.close()
+
+
+def open_rerank_stage(options: RerankOptions) -> RerankStage:
+    """Make the stage that the options describe.
+
+    Raises:
+        UsageError: A postprocessor cannot be made.
+    """
+    reranker: Reranker
+    if options.shape is RerankShape.LLAMA:
+        reranker = open_llama_reranker(options.url)
+    else:
+        reranker = HttpReranker(options)
+    return RerankStage(reranker, options.deadline_s, options.candidates)
 
 
 def in_order(hits: Sequence[Hit], scores: Sequence[float]) -> tuple[Hit, ...]:

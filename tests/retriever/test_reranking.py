@@ -11,6 +11,7 @@ import pytest
 from index_store.errors import TransientError, UsageError
 from index_store.records import Citation, Hit, ScoreParts
 from retriever.llama_reranking import open_llama_reranker
+from retriever.options import RetrieverOptions
 from retriever.reranking import (
     HttpReranker,
     RerankOptions,
@@ -19,6 +20,8 @@ from retriever.reranking import (
     in_order,
     read_scores,
 )
+from tests.retriever.conftest import Serve, Until
+from tests.retriever.publishing import Publisher
 
 Answer = Callable[[dict[str, object]], object]
 
@@ -196,3 +199,17 @@ def test_options_out_of_bounds_are_refused():
         RerankOptions(shape=RerankShape.TEI, url="http://x", deadline_s=0)
     with pytest.raises(UsageError, match="address"):
         RerankOptions(shape=RerankShape.TEI, url="")
+
+
+def test_the_service_shows_the_best_of_more_candidates(
+    publisher: Publisher, serve: Serve, until: Until
+):
+    publisher.publish("docs", {f"{n}.txt": ["word " * n] for n in (3, 9, 5)})
+    with endpoint(by_length) as (url, asked):
+        rerank = RerankOptions(shape=RerankShape.TEI, url=url, deadline_s=60)
+        with serve(RetrieverOptions(store=publisher.url, poll_s=0.02, rerank=rerank)) as client:
+            until(lambda: client.get("/readyz").status_code == 200)
+            hits = client.post("/v1/search", json={"query": "word", "k": 1}).json()["hits"]
+    assert [each["uri"] for each in hits] == ["9.txt"]
+    assert hits[0]["scores"]["rerank"] == hits[0]["score"] == len("word " * 9)
+    assert len(asked[0]["texts"]) == 3
