@@ -22,6 +22,7 @@ from retriever.generation import Generation
 from retriever.history import PastVersion, last_versions
 from retriever.options import RetrieverOptions
 from retriever.past import PastVersions
+from retriever.reranking import RerankStage
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class LiveCollection:
         options: Channel, retry time and the bound of exact search.
         clock_ms: Milliseconds since the epoch.
         cache: Copies of a store without local files, shared by all collections.
+        rerank: Reranks hits, shared by all collections; None for no reranking.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class LiveCollection:
         clock_ms: Clock,
         *,
         cache: LocalCache | None = None,
+        rerank: RerankStage | None = None,
     ) -> None:
         self.name = name
         self._storage = storage
@@ -97,6 +100,7 @@ class LiveCollection:
         self._options = options
         self._clock_ms = clock_ms
         self._cache = cache
+        self._rerank = rerank
         self._log = CommitLog(storage, name, clock_ms=clock_ms)
         self._log_state = LogState()  # as of the last look; replaced whole
         self._past = PastVersions(self._open, options.past_versions)
@@ -246,7 +250,7 @@ class LiveCollection:
             cache=self._cache,
         )
         snapshot = Snapshot.open_published(self._storage, published, options=options)
-        generation = Generation(snapshot, embedder, self._clock_ms())
+        generation = Generation(snapshot, embedder, self._clock_ms(), rerank=self._rerank)
         try:
             generation.warm()
         except BaseException:

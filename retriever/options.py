@@ -6,6 +6,7 @@ from index_store.cache import CacheOptions
 from index_store.embedders.remote.options import RemoteOptions
 from index_store.errors import UsageError
 from retriever.links import LinkOptions
+from retriever.reranking import RerankOptions
 
 _POSITIVE = (
     "poll_s",
@@ -39,6 +40,7 @@ class RetrieverOptions:
         past_versions: Versions other than the live one that stay open in each collection.
         links: Where the documents themselves are served.
         cache: Where copies of a store without local files are kept; None for temporary ones.
+        rerank: Who puts hits into a better order, or None.
         remote: How an embedding provider over the network is asked for the vector of a question.
 
     Raises:
@@ -60,6 +62,7 @@ class RetrieverOptions:
     past_versions: int = 2
     links: LinkOptions = field(default_factory=LinkOptions)
     cache: CacheOptions | None = None
+    rerank: RerankOptions | None = None
     remote: RemoteOptions = field(default_factory=RemoteOptions)
 
     def __post_init__(self) -> None:
