@@ -35,8 +35,8 @@ from tasks.stages.assembly import VersionFacts, assemble
 from tasks.stages.building import Placement
 from tasks.stages.checkpoints import DocumentOutcome
 from tasks.stages.diffing import DiffOptions, Plan, WorkKeys, diff, files_to_hash
+from tasks.stages.listing import ListedFile
 from tasks.stages.quick_look import look_quickly
-from tasks.stages.scanning import ListedFile
 
 CHANGED_EVERY = 1000  # one document in as many changes
 KEY = WorkKeys(indexing="1" * 64, attempt="2" * 64)

@@ -200,7 +200,7 @@ def batched(offline: OfflineEmbedder) -> Embed:
     """Return the embedder's own function without its limit of texts."""
 
     def embed_all(texts: Sequence[str]) -> Matrix:
-        size = offline.max_batch
+        size = offline.limits.texts
         starts = range(0, len(texts), size)
         return np.vstack([offline.embed(texts[start : start + size]) for start in starts])
 

@@ -79,6 +79,7 @@ def plan(as_json: bool, quiet: bool, **flags: object) -> None:
 @common
 @json_option
 @click.option("--promote/--no-promote", default=None, help="Move production when checks pass.")
+@click.option("--budget", type=float, help="Most that the run may spend on embedding.")
 def run(as_json: bool, quiet: bool, **flags: object) -> None:
     """Index what changed, check it, publish it, promote it."""
     with errors_become_exit_codes(as_json=as_json):

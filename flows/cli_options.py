@@ -43,11 +43,22 @@ def sourced(command: Command) -> Command:
     """Add the options of commands that look at a source."""
     options = (
         click.option(
-            "--source", metavar="DIR", multiple=True, help="Folder of documents, or NAME=DIR."
+            "--source",
+            metavar="PLACE",
+            multiple=True,
+            help="Documents: DIR, s3://BUCKET/PREFIX, or NAME= either.",
         ),
         click.option("--include", metavar="GLOB", multiple=True, help="Take only what matches."),
         click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out what matches."),
-        click.option("--embedder", metavar="SPEC", help="offline, hashing[:N], llama-index:…"),
+        click.option(
+            "--runner",
+            type=click.Choice(["threads", "dask", "ray"]),
+            help="What works through batches.",
+        ),
+        click.option("--cluster", metavar="ADDRESS", help="Cluster for dask or ray."),
+        click.option(
+            "--embedder", metavar="SPEC", help="offline, hashing[:N], mistral, openai:MODEL, …"
+        ),
         click.option("--full", is_flag=True, default=None, help="Index every document anew."),
         click.option(
             "--retry-rejected", is_flag=True, default=None, help="Try rejected documents again."

@@ -5,7 +5,7 @@ from pathlib import Path
 from flows.settings import Settings
 from index_store.errors import UsageError
 from retriever.links import LinkOptions
-from tasks.stages.scanning import parse_sources
+from tasks.stages.listing import parse_sources
 
 
 def link_options(settings: Settings) -> LinkOptions:
@@ -30,7 +30,7 @@ def link_options(settings: Settings) -> LinkOptions:
     prefixes = {
         source.label: _prefix(source.root.resolve(), served)
         for source in sources
-        if source.root.resolve().is_relative_to(served)
+        if not source.url and source.root.resolve().is_relative_to(served)
     }
     if not prefixes:
         return LinkOptions()

@@ -8,7 +8,13 @@ import click
 from flows.console import print_json, print_table, visible
 from flows.excerpts import excerpt
 from flows.links import link_options
-from flows.run_settings import available_cores, cache_options, new_run_id, run_options
+from flows.run_settings import (
+    available_cores,
+    cache_options,
+    new_run_id,
+    remote_options,
+    run_options,
+)
 from flows.settings import Settings
 from index_store.cache import LocalCache
 from index_store.catalog_files import load_catalog
@@ -82,7 +88,9 @@ def search_once(
     with Snapshot.open(
         storage, settings.collection, version=version, channel=channel, options=options
     ) as snapshot:
-        embedder = open_embedder(spec_string(snapshot.manifest.embedder), threads=1)
+        embedder = open_embedder(
+            spec_string(snapshot.manifest.embedder), threads=1, remote=remote_options(settings)
+        )
         try:
             vector = embedder.embed_question(question)
         finally:

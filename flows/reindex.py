@@ -16,7 +16,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.progress import Progress
 from flows.run_settings import new_run_id, run_options
+from flows.secret_blocks import with_key
 from flows.settings import Settings
+from flows.spreading import spread_out
 from index_store.clock import system_clock_ms
 from index_store.errors import StoppedError
 from tasks.assemble import assemble_version
@@ -69,10 +71,14 @@ def reindex(settings: Settings) -> RunReport:
         StoppedError: The tripwire, or a check that did not pass; production is as it was.
         ConflictError: Another run published first.
     """
-    options = run_options(settings, new_run_id())
+    options = run_options(with_key(settings), new_run_id())
     progress, timeline = Progress(options), Timeline(began_at_ms=system_clock_ms())
     # Task runs would take over the tags of the flow run, and wait for a slot for each of them.
-    with TagsContext(current_tags=set()), resources(options):
+    with (
+        TagsContext(current_tags=set()),
+        resources(options),
+        spread_out(settings, options.run),
+    ):
         progress.stage("scan")
         listing = scan_sources(options)
         timeline.add("scan", listing.span)
@@ -136,19 +142,20 @@ def _parse_and_embed(
     for number in range(plan.batches):
         parsed: Any = parse_documents.submit(options, number)  # the task gets its result
         waiting += [parsed, embed_chunks.submit(options, parsed)]
-    batches: list[BatchReference] = []
+    batches: dict[int, BatchReference] = {}
     embedded: list[EmbeddedReference] = []
     for future in as_completed(waiting):
         reference = future.result()
         if isinstance(reference, BatchReference):
-            batches.append(reference)
+            batches.setdefault(reference.number, reference)
             timeline.add("parse", reference.span)
-            progress.parsed(batches, plan)
+            progress.parsed(list(batches.values()), plan)
         else:
             embedded.append(reference)
+            batches[reference.number] = reference.batch
             timeline.add("embed", reference.span)
             progress.embedded(embedded, plan)
-    return sorted(batches, key=lambda batch: batch.number), embedded
+    return [batches[number] for number in sorted(batches)], embedded
 
 
 def _build(
@@ -159,9 +166,14 @@ def _build(
     timeline: Timeline,
 ) -> list[ShardReference]:
     sizes = [BatchSize(key=batch.key, rows=batch.chunks) for batch in batches]
+    planned = plan_shards(sizes, max_rows=options.build.max_shard_rows)
+    submitted: list[PrefectFuture[Any]] = []
+    if options.shared:  # on one machine a shard takes every core, on several each takes one
+        submitted = [build_index.submit(options, plan, shard) for shard in planned]
     shards: list[ShardReference] = []
-    for shard in plan_shards(sizes, max_rows=options.build.max_shard_rows):
+    for shard in planned:
         progress.stage(f"build shard {shard.number + 1}, {shard.rows} chunks")
-        shards.append(build_index(options, plan, shard))
-        timeline.add("build", shards[-1].span)
+        built = submitted[shard.number].result() if submitted else build_index(options, plan, shard)
+        shards.append(built)
+        timeline.add("build", built.span)
     return shards

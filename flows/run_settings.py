@@ -1,23 +1,28 @@
 """From settings to the options of a run; the only place that reads machine, clock and chance."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
+from pydantic import SecretStr
+
 from flows.settings import Settings
 from index_store.cache import CacheOptions
+from index_store.embedder import RequestLimits
+from index_store.embedders.remote.options import PaceOptions, RemoteOptions
 from index_store.errors import UsageError
 from index_store.shard_options import RecallOptions
 from tasks.stages.chunking.options import ChunkOptions
 from tasks.stages.gating.options import OTHER_GATES, EngineName, GateOptions, parse_severities
 from tasks.stages.gating.suites import expectation_names
+from tasks.stages.listing import ScanOptions, parse_sources
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.parse_options import OcrMode, ParseOptions
 from tasks.stages.parsing.registry import SUPPORTED_EXTENSIONS
 from tasks.stages.parsing.tika import TikaOptions
 from tasks.stages.run_options import BuildOptions, ChangeOptions, EmbedOptions, RunOptions
-from tasks.stages.scanning import ScanOptions, parse_sources
 
 MEBIBYTE = 1 << 20
 
@@ -81,6 +86,46 @@ def gate_options(settings: Settings) -> GateOptions:
     )
 
 
+def remote_options(settings: Settings) -> RemoteOptions:
+    """Return how an embedding provider over the network is reached.
+
+    Raises:
+        UsageError: The file of the key cannot be read.
+    """
+    return RemoteOptions(
+        base_url=settings.embed_url,
+        key=_key(settings),
+        timeout_s=settings.embed_timeout_s,
+        proxy=settings.embed_proxy,
+        ca_bundle=settings.embed_ca_bundle,
+        limits=RequestLimits(
+            texts=settings.embed_request_texts,
+            tokens=settings.embed_request_tokens,
+            in_flight=settings.embed_in_flight,
+        ),
+        pace=PaceOptions(
+            requests_per_minute=settings.embed_requests_per_minute,
+            tokens_per_minute=settings.embed_tokens_per_minute,
+            shared_file=settings.embed_pace_file,
+            give_up_s=settings.embed_give_up_s,
+        ),
+        price_per_million_tokens=settings.embed_price,
+    )
+
+
+def _key(settings: Settings) -> SecretStr | None:
+    if settings.embed_api_key is not None:
+        return settings.embed_api_key
+    if settings.embed_key_file:
+        try:
+            return SecretStr(Path(settings.embed_key_file).read_text(encoding="utf-8").strip())
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"embed_key_file {settings.embed_key_file!r} cannot be read: {error}"
+            ) from None
+    return settings.mistral_api_key if settings.embedder.startswith("mistral") else None
+
+
 def available_cores() -> int:
     """Return how many cores this process may use, at least 1."""
     return max(1, len(os.sched_getaffinity(0)))
@@ -102,7 +147,8 @@ def run_options(settings: Settings, run: str) -> RunOptions:
         raise UsageError(
             f"setting 'extensions': no parser reads {' '.join(unknown)}; there are: {supported}"
         )
-    cores = available_cores()
+    shared = settings.runner != "threads"
+    cores = 0 if shared else available_cores()  # 0: each machine takes as many as it has
     return RunOptions(
         run=run,
         store=settings.store,
@@ -147,11 +193,14 @@ def run_options(settings: Settings, run: str) -> RunOptions:
             spec=settings.embedder,
             threads=settings.embed_threads or cores,
             dimension=settings.embed_dimension,
+            remote=remote_options(settings),
+            budget=settings.budget,
         ),
-        build=build_options(settings),
+        build=replace(build_options(settings), threads=cores),
         gates=gate_options(settings),
         parse_workers=settings.parse_workers or cores,
         batch_documents=settings.batch_documents,
         promote=settings.promote,
         single_writer=settings.single_writer,
+        shared=shared,
     )

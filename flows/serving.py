@@ -3,7 +3,7 @@
 import click
 
 from flows.links import link_options
-from flows.run_settings import cache_options
+from flows.run_settings import cache_options, remote_options
 from flows.settings import Settings
 from retriever.options import RetrieverOptions
 from retriever.server import serve
@@ -19,6 +19,7 @@ def serve_store(settings: Settings) -> None:
         exact_rows=settings.exact_rows,
         links=link_options(settings),
         cache=cache_options(settings),
+        remote=remote_options(settings),
     )
     click.echo(
         f"serving {settings.store} on http://{settings.host}:{settings.port}; see /status",

@@ -20,6 +20,7 @@ from flows.setting_groups.operating import OperatingSettings
 from flows.setting_groups.parsing import ParsingSettings
 from flows.setting_groups.serving import ServingSettings
 from flows.setting_groups.source import SourceSettings
+from flows.setting_groups.spreading import SpreadingSettings
 from index_store.errors import UsageError
 
 ENV_PREFIX = "NIGHTPRESS_"
@@ -45,6 +46,7 @@ LEGACY_NAMES = {
 
 class Settings(
     OperatingSettings,
+    SpreadingSettings,
     ServingSettings,
     GatingSettings,
     BuildingSettings,

@@ -24,8 +24,8 @@ from index_store.storage.opening import open_storage
 from index_store.storage.verdicts import ensure_fit
 from tasks.stages import erasing
 from tasks.stages.erasure_report import ErasureReport, PurgeReport, purge_and_certify
+from tasks.stages.listing import parse_sources
 from tasks.stages.run_files import remove_run
-from tasks.stages.scanning import parse_sources
 
 SHOWN = 20
 

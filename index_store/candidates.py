@@ -1,8 +1,7 @@
 """Find the rows that may answer a question, by vectors, by words, or by both.
 
 Invariants: a row that is dead, that a filter refuses or that may not be read is never looked at
-further; filters are applied inside the search, so a narrow one finds as many as there are; equal
-scores come in the order of shards and rows.
+further; filters are applied inside the search, so a narrow one finds as many as there are.
 """
 
 from collections.abc import Sequence

@@ -111,6 +111,18 @@ class DocumentTable:
         ]
         return cls(pa.Table.from_batches([_batch(documents)]))
 
+    def documents(self) -> list[ShardDocument]:
+        """Return every line."""
+        return [
+            ShardDocument(
+                uri=self.table["uri"][place].as_py(),
+                row_start=self.table["row_start"][place].as_py(),
+                row_end=self.table["row_end"][place].as_py(),
+                attributes=self.attributes(place),
+            )
+            for place in range(len(self.table))
+        ]
+
     def attributes(self, place: int) -> DocumentAttributes:
         """Return what is known of the document on one line."""
         line = self.table.slice(place, 1).to_pylist()[0]

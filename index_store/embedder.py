@@ -54,6 +54,21 @@ class EmbedderSpec:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLimits:
+    """What one request to an embedder may hold.
+
+    Attributes:
+        texts: Texts at most, at least 1.
+        tokens: Tokens at most, by the embedder's own tokenizer; None for any number.
+        in_flight: Requests that may be under way at the same time, at least 1.
+    """
+
+    texts: int
+    tokens: int | None = None
+    in_flight: int = 1
+
+
 class Tokenizer(Protocol):
     """Counts tokens; tokens never span white space, so counts of words add up."""
 
@@ -81,15 +96,15 @@ class Embedder(Protocol):
         ...
 
     @property
-    def max_batch(self) -> int:
-        """How many texts one request may hold, at least 1."""
+    def limits(self) -> RequestLimits:
+        """What one request may hold; may change as the embedder learns from refusals."""
         ...
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts in one request.
 
         Args:
-            texts: Between 1 and `max_batch` non-empty texts.
+            texts: Between 1 and `limits.texts` non-empty texts.
 
         Returns:
             float32, shape (len(texts), spec.dimension), rows L2-normalised, in the order of
@@ -97,7 +112,9 @@ class Embedder(Protocol):
 
         Raises:
             TransientError: The provider is busy or out of reach.
-            UsageError: The provider refuses the key, the model or the request itself.
+            RefusedInputError: The provider refuses these texts, or so many at a time.
+            StoppedError: The provider refuses the key, or there is no allowance left.
+            UsageError: The provider does not know the model or the address.
         """
         ...
 
@@ -118,3 +135,8 @@ class Embedder(Protocol):
     def close(self) -> None:
         """Release connections, sessions and threads; calling it twice is harmless."""
         ...
+
+
+def text_tokens(tokenizer: Tokenizer, text: str) -> int:
+    """Return the number of tokens of a text, which is the sum over its words."""
+    return sum(tokenizer.count(text.split()))

@@ -3,6 +3,7 @@
     IndexStoreError
     ├── UsageError              the person can fix it: settings, names, arguments
     ├── TransientError          try again: network, server busy, interrupted call
+    ├── RefusedInputError       an embedder refuses these texts: send fewer, or leave one out
     ├── ConflictError           somebody else wrote first: read again, plan again
     ├── UnknownOutcomeError     a write may or may not have happened: settle it, delete nothing
     ├── NotFoundError           the named object, version, channel or collection is absent
@@ -26,6 +27,23 @@ class UsageError(IndexStoreError):
 
 class TransientError(IndexStoreError):
     """A failure that may pass; the only kind that may be retried."""
+
+
+class RefusedInputError(IndexStoreError):
+    """An embedder refuses texts, or so many at a time.
+
+    Args:
+        message: One line for a person.
+        too_long: Whether a text is longer than the model takes.
+        position: Place of the offending text in the request, None when it is not told.
+    """
+
+    def __init__(
+        self, message: str, *, too_long: bool = False, position: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.too_long = too_long
+        self.position = position
 
 
 class ConflictError(IndexStoreError):

@@ -141,3 +141,8 @@ def embeddings_prefix(embedder_id: str) -> str:
 def embeddings_key(embedder_id: str, sha256: str) -> str:
     """Key of one part of the embeddings."""
     return f"{embeddings_prefix(embedder_id)}{sha256}.arrow"
+
+
+def probe_key(embedder_id: str) -> str:
+    """Key of the fingerprint of a model behind an address."""
+    return f"{embeddings_prefix(embedder_id)}probe.json"

@@ -33,6 +33,7 @@ from index_store.relocations import (
     relocations_of,
 )
 from index_store.repair_catalog import rebuild_catalog
+from index_store.repair_search import repair_documents, repair_lexical
 from index_store.repair_shards import (
     Findings,
     is_whole,
@@ -191,7 +192,12 @@ class _Repair:
         kept = repair_index(self._storage, kept or entry, self._vectors, self._findings)
         if kept is None:
             self._lose(entry, "the index, and vectors to make it from", catalog)
-        return kept
+            return None
+        known = repair_documents(self._storage, kept, catalog, self._findings)
+        if known is None:
+            self._lose(entry, "who may read its documents", catalog)
+            return None
+        return repair_lexical(self._storage, known, self._findings)
 
     def _lose(self, entry: ShardEntry, what: str, catalog: Catalog | None) -> None:
         documents = "its documents"

@@ -26,6 +26,7 @@ from index_store.manifest import Manifest, ShardEntry
 from index_store.relocations import decode_relocations
 from index_store.shard import ShardReader
 from index_store.storage.base import Storage
+from index_store.verification_search import check_words
 
 CANARIES = 5  # stored vectors per shard that are searched for
 CANARY_SCORE = 0.98  # vectors of 8 bits are not exact
@@ -223,7 +224,7 @@ class _Verifier:
         which = (entry.index, entry.deletions)
         if dead is None or which in self._opened:
             return
-        if self._bad & {entry.index.key, entry.chunks.key}:
+        if self._bad & {file.key for file in entry.files}:
             return
         self._opened.add(which)
         try:
@@ -232,6 +233,7 @@ class _Verifier:
             reader = ShardReader.open(path, entry, dead=dead, verify=self._deep)
             rows = [row for row in _spread(entry.rows) if row not in dead]
             _search_canaries(reader, entry, self._canaries(reader, chunks, rows, embedder))
+            check_words(self._files, entry, chunks, rows)
         except CorruptArtifactError as error:
             self._bad.add(entry.index.key)
             self.note(version, f"shard {entry.id}: {error}")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from index_store.cache import CacheOptions
+from index_store.embedders.remote.options import RemoteOptions
 from index_store.errors import UsageError
 from retriever.links import LinkOptions
 
@@ -36,6 +37,7 @@ class RetrieverOptions:
         search_threads: Searches that run at the same time; others wait.
         links: Where the documents themselves are served.
         cache: Where copies of a store without local files are kept; None for temporary ones.
+        remote: How an embedding provider over the network is asked for the vector of a question.
 
     Raises:
         UsageError: A value is out of range; every one that is gets named.
@@ -55,6 +57,7 @@ class RetrieverOptions:
     search_threads: int = 4
     links: LinkOptions = field(default_factory=LinkOptions)
     cache: CacheOptions | None = None
+    remote: RemoteOptions = field(default_factory=RemoteOptions)
 
     def __post_init__(self) -> None:
         problems = [f"{name} must be above 0" for name in _POSITIVE if getattr(self, name) <= 0]

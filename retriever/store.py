@@ -13,6 +13,7 @@ from index_store.clock import system_clock_ms
 from index_store.collections import list_collections
 from index_store.embedder import Embedder, EmbedderSpec
 from index_store.embedders.registry import open_embedder, spec_string
+from index_store.embedders.remote.options import RemoteOptions
 from index_store.errors import IndexStoreError, NotFoundError, TransientError, UsageError
 from index_store.storage.opening import open_storage
 from retriever.live import Clock, CollectionState, LiveCollection
@@ -140,7 +141,7 @@ class LiveStore:
 
     def _embedder(self, spec: EmbedderSpec) -> Embedder:
         if spec.id not in self._embedders:
-            self._embedders[spec.id] = _open_same(spec)
+            self._embedders[spec.id] = _open_same(spec, self._options.remote)
         return self._embedders[spec.id]
 
 
@@ -151,9 +152,9 @@ def _not_ready(states: tuple[CollectionState, ...], error: str | None) -> str | 
     return "; ".join(reasons) or error or "the store has no collection yet"
 
 
-def _open_same(spec: EmbedderSpec) -> Embedder:
+def _open_same(spec: EmbedderSpec, remote: RemoteOptions) -> Embedder:
     """Open the embedder of an identity; a similar one would find wrong neighbours silently."""
-    embedder = open_embedder(spec_string(spec))
+    embedder = open_embedder(spec_string(spec), remote=remote)
     if embedder.spec.id != spec.id:
         found = embedder.spec
         embedder.close()

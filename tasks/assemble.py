@@ -20,6 +20,7 @@ from tasks.stages.chunking.options import chunker_identity
 from tasks.stages.embedding import EmbeddingCounts
 from tasks.stages.measuring import measure_search
 from tasks.stages.planning import read_base
+from tasks.stages.purse import MILLION
 from tasks.stages.run_files import read_plan
 from tasks.stages.run_options import RunOptions
 
@@ -57,7 +58,12 @@ def assemble_version(
         created_at_ms=time.time_ns() // 1_000_000,
         embedder=site.embedder,
         chunker=chunker_identity(options.chunk, site.embedder.tokenizer),
-        cost={"texts": embedded.texts, "tokens": embedded.tokens, "requests": embedded.requests},
+        cost={
+            "texts": embedded.texts,
+            "tokens": embedded.tokens,
+            "requests": embedded.requests,
+            "spent": embedded.tokens * site.embedder.price_per_million_tokens / MILLION,
+        },
     )
     entries = [shard.entry for shard in built]
     left_behind = base.manifest.shards if base.manifest and stored.plan.rebuild else ()

@@ -7,6 +7,7 @@ from prefect import task
 from tasks.policies import policy
 from tasks.references import BatchReference
 from tasks.resources import Stopwatch, workshop
+from tasks.stages.checkpoints import find_batch
 from tasks.stages.parsing_batch import parse_batch
 from tasks.stages.run_options import RunOptions
 from tasks.stages.work_items import read_work
@@ -16,23 +17,36 @@ logger = logging.getLogger("nightpress.parse")
 
 @task(**policy("parse", run_name="parse-{number:04d}"))
 def parse_documents(options: RunOptions, number: int) -> BatchReference:
-    """Parse a batch in child processes and keep the result as a checkpoint."""
+    """Parse a batch in child processes and keep the result as a checkpoint.
+
+    A cluster that lost a worker asks for its batches again; what is finished is not done twice.
+    """
     stopwatch = Stopwatch()
     shop = workshop(options)
-    items = read_work(shop.storage, options.collection, options.run, number)
-    batch = parse_batch(
-        items,
-        shop.pool,
-        shop.storage,
-        store=lambda writer: writer.store(shop.storage, options.collection, options.run, number),
-    )
+    batch = find_batch(shop.storage, options.collection, options.run, number)
+    if batch is None:
+        items = read_work(shop.storage, options.collection, options.run, number)
+        batch = parse_batch(
+            items,
+            shop.pool,
+            shop.storage,
+            store=lambda writer: writer.store(
+                shop.storage, options.collection, options.run, number
+            ),
+        )
+        if not shop.pool.offline:
+            logger.warning(
+                "batch %d: parsers had a network, for this system gives no namespace", number
+            )
     rejected = sum(document.rejection is not None for document in batch.documents)
     chunks = max((document.row_end for document in batch.documents), default=0)
-    logger.info("parsed batch %d: %d documents, %d rejected", number, len(items), rejected)
+    logger.info(
+        "parsed batch %d: %d documents, %d rejected", number, len(batch.documents), rejected
+    )
     return BatchReference(
         number=number,
         key=batch.key,
-        documents=len(items),
+        documents=len(batch.documents),
         rejected=rejected,
         chunks=chunks,
         span=stopwatch.span(),

@@ -1,9 +1,10 @@
 """What tasks hand to each other: keys and counts, never documents or vectors."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from index_store.log_records import PublishedVersion
+from tasks.stages.checkpoints import ParsedBatch
 from tasks.stages.embedding import EmbeddingCounts
 from tasks.stages.reporting import Finding
 
@@ -134,11 +135,29 @@ class BatchReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddedReference:
-    """A batch whose chunks all have vectors."""
+    """A batch whose chunks all have vectors.
+
+    Attributes:
+        number: Position in the run, from 0.
+        counts: What embedding came to.
+        span: When it was embedded.
+        batch: What is built from: the parsed batch, or the one that took its place.
+    """
 
     number: int
     counts: EmbeddingCounts
     span: Span
+    batch: BatchReference
+
+
+def kept_reference(batch: BatchReference, remaining: ParsedBatch) -> BatchReference:
+    """Return a reference to the batch that takes the place of another."""
+    return replace(
+        batch,
+        key=remaining.key,
+        rejected=sum(document.rejection is not None for document in remaining.documents),
+        chunks=sum(document.row_end - document.row_start for document in remaining.documents),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,12 @@ run from its first task until the run is closed; this registry is the one place 
 state.
 """
 
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from index_store.storage.base import Storage
 from tasks.references import Span
@@ -23,8 +25,31 @@ def workshop(options: RunOptions) -> Workshop:
     """Return this process's workshop of a run, opened on first use."""
     with _lock:
         if options.run not in _open:
-            _open[options.run] = Workshop(options)
+            _open[options.run] = Workshop(on_this_machine(options, len(os.sched_getaffinity(0))))
         return _open[options.run]
+
+
+def close_workshop(run: str) -> None:
+    """Close this process's workshop of a run, if it has one."""
+    with _lock:
+        opened = _open.pop(run, None)
+    if opened is not None:
+        opened.close()
+
+
+def on_this_machine(options: RunOptions, cores: int) -> RunOptions:
+    """Return options in which what was left to the machine is settled: as much as it has cores.
+
+    Args:
+        options: What the run was told; a number of workers or threads may be 0.
+        cores: Cores that this process may use.
+    """
+    return replace(
+        options,
+        parse_workers=options.parse_workers or cores,
+        embed=replace(options.embed, threads=options.embed.threads or cores),
+        build=replace(options.build, threads=options.build.threads or cores),
+    )
 
 
 @contextmanager
@@ -37,14 +62,12 @@ def resources(options: RunOptions, *, storage: Storage | None = None) -> Iterato
     """
     if storage is not None:
         with _lock:
-            _open[options.run] = Workshop(options, storage=storage)
+            settled = on_this_machine(options, len(os.sched_getaffinity(0)))
+            _open[options.run] = Workshop(settled, storage=storage)
     try:
         yield
     finally:
-        with _lock:
-            opened = _open.pop(options.run, None)
-        if opened is not None:
-            opened.close()
+        close_workshop(options.run)
 
 
 class Stopwatch:

@@ -29,6 +29,7 @@ def validate_candidate(
     """Open the candidate and try it; all findings are returned."""
     stopwatch = Stopwatch()
     shop = workshop(options)
+    shop.check_model(again=True)
     stored = read_plan(shop.storage, plan.key)
     base = read_base(shop.storage, options.collection, stored.base)
     unpublished = PublishedVersion(

@@ -2,10 +2,9 @@
 
 from llama_index.core.embeddings import BaseEmbedding
 from pydantic import PrivateAttr
+from side_by_side.side import DIMENSION
 
 from index_store.embedders.hashing import HashingEmbedder
-
-DIMENSION = 1024
 
 
 class WordsEmbedding(BaseEmbedding):

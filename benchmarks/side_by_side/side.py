@@ -15,6 +15,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+DIMENSION = 1024
+CHUNK_CHARS, OVERLAP_CHARS = 2000, 250  # of splitters that count characters
+
 Answers = Callable[[str], list[str]]
 Work = Callable[[Path, Path], None]
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from side_by_side.side import Answers, main
+from side_by_side.side import DIMENSION, Answers, main
 
 from index_store.embedders.hashing import HashingEmbedder
 from index_store.embedders.registry import open_embedder, spec_string
@@ -13,7 +13,6 @@ from index_store.snapshot import Snapshot, SnapshotOptions
 from index_store.storage.opening import open_storage
 
 COLLECTION = "documents"
-DIMENSION = 1024
 
 
 def run(source: Path, store: Path) -> None:

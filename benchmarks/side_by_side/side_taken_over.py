@@ -16,8 +16,8 @@ from llama_index.core import StorageContext, VectorStoreIndex, load_index_from_s
 from llama_index.core.node_parser import TokenTextSplitter
 from llama_index.core.schema import BaseNode, Document
 from llama_index.vector_stores.faiss import FaissVectorStore
-from side_by_side.embedding import DIMENSION, WordsEmbedding
-from side_by_side.side import Answers, main
+from side_by_side.embedding import WordsEmbedding
+from side_by_side.side import DIMENSION, Answers, main
 
 BATCH_NODES = 5000
 PERSIST_EVERY = 5  # batches

@@ -8,7 +8,8 @@ class EmbeddingSettings(BaseModel):
 
     embedder: str = Field(
         "offline",
-        description="Embedder: `offline`, `hashing[:DIMENSION]` or `llama-index:MODULE.CLASS`",
+        description="Embedder: `offline`, `hashing[:DIMENSION]`, `mistral[:MODEL]`, "
+        "`openai:MODEL[@DIMENSION]`, `ollama:MODEL[@DIMENSION]` or `llama-index:MODULE.CLASS`",
     )
     embed_dimension: int | None = Field(
         None, ge=1, description="Dimension that the embedder must have; a mismatch stops the run"
@@ -18,4 +19,48 @@ class EmbeddingSettings(BaseModel):
     )
     mistral_api_key: SecretStr | None = Field(
         None, description="Key for Mistral, never printed; the offline embedder needs none"
+    )
+    embed_api_key: SecretStr | None = Field(
+        None, description="Key for the embedding provider, never printed"
+    )
+    embed_key_file: str = Field("", description="File that holds the key, such as a mounted secret")
+    embed_key_block: str = Field(
+        "", description="Name of a Prefect Secret block that holds the key"
+    )
+    embed_url: str = Field(
+        "", description="Address of the embedding API; empty for the provider's usual one"
+    )
+    embed_proxy: str = Field("", description="HTTP proxy on the way to the embedding API")
+    embed_ca_bundle: str = Field("", description="File of certificates that are trusted there")
+    embed_timeout_s: float = Field(
+        60, gt=0, description="Seconds until the last byte of one answer of the embedding API"
+    )
+    embed_give_up_s: float = Field(
+        900, gt=0, description="Seconds that the embedding API may be out of reach in a run"
+    )
+    embed_requests_per_minute: float | None = Field(
+        None, gt=0, description="Requests that the provider allows; learned when it tells"
+    )
+    embed_tokens_per_minute: float | None = Field(
+        None, gt=0, description="Tokens that the provider allows; learned when it tells"
+    )
+    embed_pace_file: str = Field(
+        "", description="File through which all processes of this machine share the two limits"
+    )
+    embed_in_flight: int = Field(
+        4, ge=1, le=256, description="Requests to the embedding API at the same time at most"
+    )
+    embed_request_texts: int = Field(
+        128, ge=1, description="Texts in one request at most; lowered when it is refused"
+    )
+    embed_request_tokens: int = Field(
+        16_000, ge=1, description="Tokens in one request at most; lowered when it is refused"
+    )
+    embed_price: float | None = Field(
+        None,
+        ge=0,
+        description="Price of a million tokens; without it the list price of a known model",
+    )
+    budget: float | None = Field(
+        None, ge=0, description="Most that one run may spend on embedding, in the same currency"
     )

@@ -1,6 +1,7 @@
 """What is indexed, where it goes, and what stops a run."""
 
 import os
+import re
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -14,6 +15,8 @@ DEFAULT_EXTENSIONS = (
     ".rtf",
     ".pptx",
     ".pptm",
+    ".ppsx",
+    ".potx",
     ".ppt",
     ".odp",
     ".xlsx",
@@ -44,6 +47,8 @@ DEFAULT_EXTENSIONS = (
 )
 # Lock files of office programs, version control and archive debris: never documents.
 DEFAULT_EXCLUDE = ("~$*", ".~lock.*", "**/.git/**", "**/__MACOSX/**")
+# The colon of an address parts nothing.
+_PARTING = re.compile(rf"{re.escape(os.pathsep)}(?!//)")
 
 
 class SourceSettings(BaseModel):
@@ -51,7 +56,8 @@ class SourceSettings(BaseModel):
 
     source: tuple[str, ...] = Field(
         (),
-        description="Folders of documents, `DIR` or `NAME=DIR`; in the environment parted by `:`",
+        description="Where documents are: `DIR`, `s3://BUCKET/PREFIX`, or `NAME=` either; in the "
+        "environment parted by `:`",
     )
     store: str = Field(
         ".nightpress/store", description="URL of the store: a folder or `s3://BUCKET/PREFIX`"
@@ -103,7 +109,7 @@ class SourceSettings(BaseModel):
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(part for part in value.split(os.pathsep) if part)
+            return tuple(part for part in _PARTING.split(value) if part)
         return value
 
     @field_validator("extensions")

@@ -19,7 +19,7 @@ def embed_checked(embedder: Embedder, texts: Sequence[str]) -> Vectors:
 
     Args:
         embedder: Who embeds.
-        texts: Between 1 and `embedder.max_batch` texts, none of them blank.
+        texts: Between 1 and `embedder.limits.texts` texts, none of them blank.
 
     Returns:
         float32, shape (len(texts), embedder.spec.dimension), rows L2-normalised, in the order of
@@ -30,10 +30,12 @@ def embed_checked(embedder: Embedder, texts: Sequence[str]) -> Vectors:
             answer may be right.
         UsageError: A wrong dimension, type or norm, which is how this embedder answers; or the
             request itself is wrong.
+        RefusedInputError, StoppedError: As `Embedder.embed`.
     """
     name = f"embedder {embedder.spec.provider} {embedder.spec.model}"
-    if not 1 <= len(texts) <= embedder.max_batch:
-        raise UsageError(f"{name}: texts expected 1 to {embedder.max_batch}, found {len(texts)}")
+    most = embedder.limits.texts
+    if not 1 <= len(texts) <= most:
+        raise UsageError(f"{name}: texts expected 1 to {most}, found {len(texts)}")
     for position, text in enumerate(texts):
         if not text.strip():
             raise UsageError(f"{name}: text {position} of {len(texts)} is blank")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from index_store.embedder import EmbedderSpec, Tokenizer, Vectors
+from index_store.embedder import EmbedderSpec, RequestLimits, Tokenizer, Vectors
 from index_store.embedders.lexical import LEXICAL_REVISION, LexicalVectors, plain_weight
 from index_store.embedders.memo import WordMemo
 from index_store.errors import UsageError
@@ -74,9 +74,9 @@ class HashingEmbedder:
         return self._tokenizer
 
     @property
-    def max_batch(self) -> int:
+    def limits(self) -> RequestLimits:
         """How many texts one request may hold."""
-        return MAX_BATCH
+        return RequestLimits(texts=MAX_BATCH)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return float32, shape (len(texts), dimension), rows L2-normalised."""

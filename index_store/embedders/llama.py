@@ -5,7 +5,6 @@ fingerprint of the model's answer to a fixed text, so that another model behind 
 another embedder.
 """
 
-import hashlib
 import importlib
 import json
 import re
@@ -16,21 +15,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from index_store.embedder import EmbedderSpec, Tokenizer, Vectors
+from index_store.embedder import EmbedderSpec, RequestLimits, Tokenizer, Vectors
 from index_store.embedders.hashing import PieceTokenizer
+from index_store.embedders.probes import PROBES, fingerprint
 from index_store.errors import IndexStoreError, TransientError, UsageError
 
 if TYPE_CHECKING:
     from llama_index.core.base.embeddings.base import BaseEmbedding
 
-PROBES = (
-    "The night press prints what the day has written.",
-    "Le préavis de démission est fixé par la convention collective.",
-    "7 apples, 12 pears",
-)
 MAX_INPUT_TOKENS = 8192
 MAX_BATCH = 128
-_MOST_PROBED = 12  # components of a probe's vector that may enter the fingerprint
 _SECRET = re.compile(r"(^|_)(key|token|secret|password|credentials?)$")
 _BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -69,9 +63,9 @@ class LlamaEmbedder:
         return self._tokenizer
 
     @property
-    def max_batch(self) -> int:
+    def limits(self) -> RequestLimits:
         """How many texts one request may hold."""
-        return min(MAX_BATCH, self._model.embed_batch_size)
+        return RequestLimits(texts=min(MAX_BATCH, self._model.embed_batch_size))
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return float32, shape (len(texts), dimension), rows L2-normalised.
@@ -141,26 +135,6 @@ def public_name(dotted: str, settings: Settings) -> str:
     if not settings:
         return dotted
     return f"{dotted}?{json.dumps(settings, sort_keys=True, separators=(',', ':'))}"
-
-
-def fingerprint(probes: npt.NDArray[np.float64]) -> str:
-    """Return 16 hexadecimal characters that small numerical noise does not change.
-
-    Args:
-        probes: Vectors of the fixed texts, float64, shape (texts, dimension).
-
-    Returns:
-        A hash of the places and signs of each vector's largest components, as many as stand before
-        the widest gap in size, where noise cannot exchange them.
-    """
-    parts = [f"{probes.shape[1]}"]
-    for probe in probes:
-        order = np.argsort(-np.abs(probe), kind="stable")[: _MOST_PROBED + 1]
-        gaps = -np.diff(np.abs(probe)[order])
-        count = int(np.argmax(gaps)) + 1 if len(gaps) else 1
-        parts += sorted(f"{index}{'+' if probe[index] > 0 else '-'}" for index in order[:count])
-        parts.append("")
-    return hashlib.sha256(",".join(parts).encode()).hexdigest()[:16]
 
 
 def _settings(dotted: str, text: str) -> dict[str, object]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from index_store.embedder import EmbedderSpec, Tokenizer, Vectors
+from index_store.embedder import EmbedderSpec, RequestLimits, Tokenizer, Vectors
 from index_store.embedders.lexical import LEXICAL_REVISION, LexicalVectors, fold, is_empty
 from index_store.embedders.sentencepiece_tokenizer import SentencePieceTokenizer
 from index_store.embedders.weights import tokenizer_model, weights_path, weights_revision
@@ -76,9 +76,9 @@ class OfflineEmbedder:
         return self._sentencepiece
 
     @property
-    def max_batch(self) -> int:
+    def limits(self) -> RequestLimits:
         """How many texts one request may hold."""
-        return MAX_BATCH
+        return RequestLimits(texts=MAX_BATCH)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return float32, shape (len(texts), 1024), rows L2-normalised."""

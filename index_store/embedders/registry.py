@@ -3,12 +3,16 @@
     offline                              weights from a package, multilingual (default)
     hashing, hashing:384                 hashed words of the given dimension, for tests and trials
     llama-index:package.Class?{"k": 1}   any LlamaIndex embedding, built with the JSON's arguments
+    mistral, mistral:MODEL               Mistral's API
+    openai:MODEL, openai:MODEL@1024      OpenAI, or any server that speaks like it, at embed_url
+    ollama:MODEL                         an Ollama server
 
 Invariant: a name opens the same embedder on every machine, or fails with the remedy.
 """
 
 from index_store.embedder import Embedder, EmbedderSpec, Tokenizer
 from index_store.embedders.hashing import DEFAULT_DIMENSION, HashingEmbedder, PieceTokenizer
+from index_store.embedders.remote.options import RemoteOptions
 from index_store.errors import UsageError
 
 OFFLINE = "offline"
@@ -16,12 +20,16 @@ HASHING = "hashing"
 LLAMA_INDEX = "llama-index"
 
 
-def open_embedder(spec: str, *, threads: int = 2) -> Embedder:
+REMOTE = ("mistral", "openai", "ollama")
+
+
+def open_embedder(spec: str, *, threads: int = 2, remote: RemoteOptions | None = None) -> Embedder:
     """Open the embedder that `spec` names; weights load when the first text is embedded.
 
     Args:
         spec: One of the forms above.
         threads: Texts embedded at the same time by embedders that compute here.
+        remote: How a provider over the network is reached; None for its usual address, no key.
 
     Raises:
         UsageError: No such embedder, a bad argument, or a package is missing.
@@ -37,6 +45,12 @@ def open_embedder(spec: str, *, threads: int = 2) -> Embedder:
         from index_store.embedders.llama import open_llama  # noqa: PLC0415  optional package
 
         return open_llama(argument)
+    if provider in REMOTE:
+        from index_store.embedders.remote.embedder import (  # noqa: PLC0415  loads an HTTP library
+            RemoteEmbedder,
+        )
+
+        return RemoteEmbedder(provider, argument, remote or RemoteOptions())
     raise _unknown(spec)
 
 
@@ -53,7 +67,7 @@ def open_tokenizer(spec: str) -> Tokenizer:
         )
 
         return open_offline_tokenizer()
-    if provider in (HASHING, LLAMA_INDEX):
+    if provider in (HASHING, LLAMA_INDEX, *REMOTE):
         return PieceTokenizer()
     raise _unknown(spec)
 
@@ -65,6 +79,8 @@ def spec_string(spec: EmbedderSpec) -> str:
             return f"{HASHING}:{spec.dimension}"
         case "llama-index":
             return f"{LLAMA_INDEX}:{spec.model}"
+        case "mistral" | "openai" | "ollama":
+            return f"{spec.provider}:{spec.model}@{spec.dimension}"
         case _:
             return spec.provider
 
@@ -80,5 +96,5 @@ def _dimension(argument: str) -> int:
 def _unknown(spec: str) -> UsageError:
     return UsageError(
         f"embedder '{spec}' is unknown; there are: offline, hashing, hashing:DIMENSION, "
-        "llama-index:package.module.ClassName"
+        "mistral, openai:MODEL, ollama:MODEL, llama-index:package.module.ClassName"
     )

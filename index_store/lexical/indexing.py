@@ -57,6 +57,20 @@ class LexicalWriter:
             )
             self._row += 1
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Languages that the rows are analysed in, sorted."""
+        return tuple(sorted({analysed_as(each.attributes.language) for each in self._documents}))
+
+    def finish(self) -> dict[str, Path]:
+        """Finish the files and return them by suffix.
+
+        Raises:
+            UsageError: The shard is too large.
+            TransientError: The files could not be written.
+        """
+        return self._builder.finish()
+
     def store(self, storage: Storage, collection: str, shard: str) -> LexicalFiles:
         """Finish the files and put them into the store.
 
@@ -65,15 +79,12 @@ class LexicalWriter:
             CorruptArtifactError: What was read back differs from what was written.
             TransientError: The files could not be written.
         """
-        files = self._builder.finish()
         return LexicalFiles(
             analysis=ANALYSIS,
-            languages=tuple(
-                sorted({analysed_as(each.attributes.language) for each in self._documents})
-            ),
+            languages=self.languages,
             files=tuple(
                 store_artifact(storage, shard_lexical_key(collection, shard, suffix), path)
-                for suffix, path in sorted(files.items())
+                for suffix, path in sorted(self.finish().items())
             ),
         )
 

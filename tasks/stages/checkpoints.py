@@ -121,15 +121,25 @@ class ParsedBatchWriter:
         self._writer.add(rows)
         self._documents.append(document)
 
-    def store(self, storage: Storage, collection: str, run: str, number: int) -> ParsedBatch:
-        """Write the batch as a checkpoint of a run, the JSON file last."""
+    def store(
+        self, storage: Storage, collection: str, run: str, number: int, suffix: str = ""
+    ) -> ParsedBatch:
+        """Write the batch as a checkpoint of a run, the JSON file last.
+
+        Args:
+            storage: The store.
+            collection: Name of the collection.
+            run: The run.
+            number: Place of the batch in the run.
+            suffix: Tells a batch that takes the place of an earlier one from it.
+        """
         self._writer.close()
         table = None
         if self._writer.rows:
-            name = f"parsed/{number:06d}.arrow"
+            name = f"parsed/{number:06d}{suffix}.arrow"
             table = store_artifact(storage, run_key(collection, run, name), self._path)
         batch = ParsedBatch(
-            key=run_key(collection, run, f"parsed/{number:06d}.json"),
+            key=_batch_key(collection, run, number, suffix),
             table=table,
             documents=tuple(self._documents),
         )
@@ -147,6 +157,18 @@ def read_batch(storage: Storage, key: str) -> ParsedBatch:
         return _decode(key, storage.read(key))
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptArtifactError(f"checkpoint {key} is damaged: {error}") from error
+
+
+def find_batch(storage: Storage, collection: str, run: str, number: int) -> ParsedBatch | None:
+    """Return a batch that this run has finished; a damaged one counts as none."""
+    try:
+        return read_batch(storage, _batch_key(collection, run, number))
+    except (CorruptArtifactError, NotFoundError):
+        return None
+
+
+def _batch_key(collection: str, run: str, number: int, suffix: str = "") -> str:
+    return run_key(collection, run, f"parsed/{number:06d}{suffix}.json")
 
 
 @contextlib.contextmanager

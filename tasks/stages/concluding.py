@@ -4,7 +4,7 @@ Invariants: counts come from the catalog and the plan; nothing is written here b
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -22,6 +22,7 @@ from tasks.stages.checkpoints import DocumentOutcome
 from tasks.stages.compacting import CompactOptions, compaction_due
 from tasks.stages.diffing import Action
 from tasks.stages.embedding import EmbeddingCounts
+from tasks.stages.purse import MILLION
 from tasks.stages.reporting import Finding, RejectedDocument, RunReport
 from tasks.stages.run_files import StoredPlan
 from tasks.stages.run_options import RunOptions
@@ -81,7 +82,13 @@ def conclude(
         unchanged=stored.plan.is_empty,
         documents=_documents(stored, work.outcomes, len(rejections)),
         chunks=_chunks(manifest, work.new_chunks),
-        embedding=asdict(work.embedded),
+        embedding={
+            "texts": work.embedded.texts,
+            "tokens": work.embedded.tokens,
+            "requests": work.embedded.requests,
+            "reused": work.embedded.reused,
+        },
+        cost=_cost(manifest, work.embedded),
         seconds=work.seconds,
         promoted=version is not None and state.channels.get(PRODUCTION) == version,
         rejections=rejections,
@@ -92,6 +99,16 @@ def conclude(
         warnings=(*_due(manifest, options), *_warnings(work.outcomes)),
         findings=work.findings,
     )
+
+
+def _cost(manifest: Manifest | None, embedded: EmbeddingCounts) -> dict[str, float]:
+    price = 0.0 if manifest is None else manifest.embedder.price_per_million_tokens
+    return {
+        "price_per_million_tokens": price,
+        "spent": embedded.tokens * price / MILLION,
+        "refused": embedded.refused,
+        "pooled": embedded.pooled,
+    }
 
 
 def store_report(storage: Storage, report: RunReport) -> None:

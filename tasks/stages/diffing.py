@@ -12,7 +12,7 @@ from enum import Enum
 
 from index_store.errors import StoppedError
 from index_store.records import DocumentRecord
-from tasks.stages.scanning import ListedFile
+from tasks.stages.listing import ListedFile
 
 
 class Action(Enum):

@@ -27,7 +27,8 @@ from index_store.records import DocumentRecord
 from index_store.storage.base import Storage
 from tasks.stages.assembling import Changes, RowRange
 from tasks.stages.assembly import VersionFacts, assemble, catalogued_rows
-from tasks.stages.scanning import Source
+from tasks.stages.fetching import open_bucket
+from tasks.stages.listing import Source
 
 ATTEMPTS = 5  # when runs keep publishing first
 
@@ -145,9 +146,16 @@ def still_in_source(sources: Sequence[Source], uris: Sequence[str]) -> dict[str,
         for source in sources:
             label = f"{source.label}/" if source.label else ""
             relative = uri.removeprefix(label)
-            if uri.startswith(label) and os.path.lexists(source.root / relative):
+            if uri.startswith(label) and _holds(source, relative):
                 found[uri] = relative
     return found
+
+
+def _holds(source: Source, relative: str) -> bool:
+    if not source.url:
+        return os.path.lexists(source.root / relative)
+    bucket, root = open_bucket(source.url)
+    return bucket.has(f"{root}/{relative}" if root else relative)
 
 
 def holders(storage: Storage, collection: str, uris: Sequence[str]) -> tuple[str, ...]:

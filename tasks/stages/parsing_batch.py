@@ -5,7 +5,7 @@ finished is taken over, not done again.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from index_store.chunk_table import StoredChunk
 from index_store.errors import CorruptArtifactError, NotFoundError
 from index_store.records import Reason, Rejection
 from index_store.storage.base import Storage
+from index_store.storage.bucket import is_object_url
 from tasks.stages.checkpoints import (
     DocumentOutcome,
     ParsedBatch,
@@ -20,11 +21,13 @@ from tasks.stages.checkpoints import (
     open_table,
     read_batch,
 )
+from tasks.stages.fetching import local_copies
 from tasks.stages.parsing.isolation import ParsePool
-from tasks.stages.parsing.outcome import Outcome
-from tasks.stages.parsing.registry import parser_for
+from tasks.stages.parsing.outcome import Outcome, rejected
+from tasks.stages.parsing.registry import parser_for, parser_identity
 from tasks.stages.work_items import WorkItem
 
+FETCHERS = 16  # documents of a batch that are copied and parsed at the same time
 UNKNOWN_TIME_NS = -(1 << 62)  # 1823: no file is that old
 
 TakenOver = dict[str, tuple[DocumentOutcome, list[StoredChunk]]]
@@ -49,10 +52,10 @@ def parse_batch(
         The finished batch.
     """
     done = _take_over(items, storage)
+    # As many copies of documents from elsewhere exist as threads work here.
+    fetchers = ThreadPoolExecutor(max_workers=FETCHERS, thread_name_prefix="fetch")
     waiting: dict[str, Future[Outcome]] = {
-        item.uri: pool.submit(Path(item.path), parser_for(item.uri).name, sidecars=item.sidecars)
-        for item in items
-        if item.uri not in done
+        item.uri: _submit(item, pool, fetchers) for item in items if item.uri not in done
     }
     try:
         with ParsedBatchWriter() as writer:
@@ -68,6 +71,23 @@ def parse_batch(
     finally:
         for future in waiting.values():
             future.cancel()
+        fetchers.shutdown()
+
+
+def _submit(item: WorkItem, pool: ParsePool, fetchers: ThreadPoolExecutor) -> Future[Outcome]:
+    parser = parser_for(item.uri).name
+    if is_object_url(item.path):
+        return fetchers.submit(_parse_copy, item, parser, pool)
+    return pool.submit(Path(item.path), parser, sidecars=item.sidecars)
+
+
+def _parse_copy(item: WorkItem, parser: str, pool: ParsePool) -> Outcome:
+    """Parse a document from elsewhere; one that no parser would open is not copied."""
+    if item.size_bytes > pool.limits.file_bytes:
+        detail = f"{item.size_bytes} bytes, the limit is {pool.limits.file_bytes}"
+        return rejected(Reason.TOO_LARGE, detail, parser=parser_identity(parser, pool.limits))
+    with local_copies([item.path, *item.sidecars]) as (path, *sidecars):
+        return pool.submit(path, parser, sidecars=tuple(map(str, sidecars))).result()
 
 
 def _take_over(items: Sequence[WorkItem], storage: Storage) -> TakenOver:

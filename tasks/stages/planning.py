@@ -31,11 +31,12 @@ from tasks.stages.diffing import (
     diff,
     files_to_hash,
 )
+from tasks.stages.listing import ListedFile, Listing
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.registry import parser_for, parser_identity
 from tasks.stages.quick_look import KeysOf, look_quickly
 from tasks.stages.run_options import RunOptions
-from tasks.stages.scanning import ListedFile, Listing, hash_files, scan
+from tasks.stages.scanning import hash_files, scan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

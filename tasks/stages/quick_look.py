@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.stages.diffing import WorkKeys
-from tasks.stages.scanning import ListedFile
+from tasks.stages.listing import ListedFile
 
 NO_KEY = -1
 

@@ -73,6 +73,8 @@ class RunReport:
         documents: Documents per outcome; all but `removed` add up to what was listed.
         chunks: Searchable in all, new in this version, dead rows in its shards.
         embedding: Texts and tokens embedded, requests made, vectors taken from the store.
+        cost: Price of a million tokens and what this run spent, in the provider's currency; texts
+            that were refused, and texts that were embedded in parts.
         seconds: Wall-clock seconds per stage.
         promoted: Whether production is the version.
         rejections: Standing rejections, sorted by uri.
@@ -93,6 +95,7 @@ class RunReport:
     documents: Mapping[str, int]
     chunks: Mapping[str, int]
     embedding: Mapping[str, int]
+    cost: Mapping[str, float] = field(default_factory=dict)
     seconds: Mapping[str, float]
     promoted: bool
     rejections: tuple[RejectedDocument, ...] = ()
@@ -115,6 +118,7 @@ class RunReport:
             "documents": dict(self.documents),
             "chunks": dict(self.chunks),
             "embedding": dict(self.embedding),
+            "cost": dict(self.cost),
             "seconds": {stage: round(spent, 3) for stage, spent in self.seconds.items()},
             "promoted": self.promoted,
             "rejections": [
@@ -153,6 +157,7 @@ def summary_markdown(report: RunReport) -> str:
         _row("documents", {name: f"{count:,}" for name, count in report.documents.items()}),
         _row("chunks", {name: f"{count:,}" for name, count in report.chunks.items()}),
         _row("embedding", {name: f"{count:,}" for name, count in report.embedding.items()}),
+        _row("cost", {name: f"{amount:,.6g}" for name, amount in report.cost.items()}),
         _row("seconds", seconds),
     ]
     if report.findings:

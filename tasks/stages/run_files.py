@@ -16,8 +16,8 @@ from index_store.records import DocumentRecord
 from index_store.relocations import decode_relocations
 from index_store.storage.base import Storage
 from tasks.stages.diffing import Action, Plan, PlanItem
+from tasks.stages.listing import ListedFile, Listing, Skipped
 from tasks.stages.planning import Planned
-from tasks.stages.scanning import ListedFile, Listing, Skipped
 
 GRACE_MS = 24 * 3600 * 1000  # a run that left nothing new for a day is not coming back
 

@@ -6,13 +6,14 @@ secret is ever part of it.
 
 from dataclasses import dataclass, field
 
+from index_store.embedders.remote.options import RemoteOptions
 from index_store.shard_options import RecallOptions
 from tasks.stages.chunking.options import ChunkOptions
 from tasks.stages.gating.options import GateOptions
+from tasks.stages.listing import ScanOptions, Source
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.parse_options import DEFAULT_OPTIONS, ParseOptions
 from tasks.stages.parsing.tika import NO_SERVER, TikaOptions
-from tasks.stages.scanning import ScanOptions, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +45,15 @@ class EmbedOptions:
         spec: Name of the embedder, as `open_embedder` takes it.
         threads: Threads of a local embedder, at least 1.
         dimension: Dimension that the embedder must have, or None for any.
+        remote: How a provider over the network is reached, paced and paid.
+        budget: Most that a run may spend, in the provider's currency; None for no bound.
     """
 
     spec: str = "offline"
     threads: int = 1
     dimension: int | None = None
+    remote: RemoteOptions = field(default_factory=RemoteOptions)
+    budget: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +103,12 @@ class RunOptions:
         embed: What makes vectors.
         build: How shards are built.
         gates: How the new version is judged.
-        parse_workers: Parser processes, at least 1.
+        parse_workers: Parser processes.
         batch_documents: Documents in one batch at most.
         promote: Whether production moves to the new version when its checks pass.
         single_writer: Whether somebody vouches that only one run writes to the store at a time.
+        shared: Whether several machines work on the run; a number of workers or threads that is 0
+            then means as many as each of them has cores.
     """
 
     run: str
@@ -121,3 +128,4 @@ class RunOptions:
     batch_documents: int = 200
     promote: bool = True
     single_writer: bool = False
+    shared: bool = False

@@ -1,4 +1,4 @@
-"""List the documents of one or more source folders, and prove that the listing is complete.
+"""List the documents of one or more sources, and prove that the listing is complete.
 
 Invariants: a listing is returned only when every folder could be read to its end; symbolic links
 are followed once per inode and never lead outside the root unless that is allowed; anything that is
@@ -8,16 +8,26 @@ uri and does not depend on the order in which the operating system lists names.
 
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from pathlib import Path
-from urllib.parse import quote_from_bytes
 
-from index_store.errors import StoppedError, UsageError
+from index_store.errors import StoppedError
+from index_store.storage.bucket import is_object_url
+from tasks.stages.bucket_scanning import scan_bucket
+from tasks.stages.fetching import hash_object
+from tasks.stages.listing import (
+    ListedFile,
+    Listing,
+    ScanOptions,
+    Skipped,
+    Source,
+    matches,
+    printable_uri,
+    uri_of,
+    wanted,
+)
 from tasks.stages.sidecars.pairing import ENDING as SIDECAR_ENDING
 from tasks.stages.sidecars.pairing import pair_sidecars
 
@@ -25,115 +35,11 @@ HASH_BLOCK_BYTES = 1 << 20
 HASH_THREADS = 4  # hashing releases the interpreter lock; more threads only queue for the disk
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """One folder of documents.
-
-    Attributes:
-        root: The folder.
-        label: First part of every uri from this source; empty when there is only one source.
-    """
-
-    root: Path
-    label: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScanOptions:
-    """What counts as a document.
-
-    Attributes:
-        extensions: Lower-case endings with their dot.
-        include: Globs over the path relative to the root; empty means everything.
-        exclude: Globs that win over `include`.
-        allow_outside_root: Whether a symbolic link may lead out of its root.
-        sidecars: Whether JSON files beside documents describe them.
-        folder_sidecar: Name of the file that describes every document of its folder and below.
-    """
-
-    extensions: frozenset[str]
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    allow_outside_root: bool = False
-    sidecars: bool = True
-    folder_sidecar: str = "_metadata.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedFile:
-    """A document as the source shows it.
-
-    Attributes:
-        uri: Name that stays the same when the root is mounted elsewhere.
-        path: Where to read it; may hold surrogate escapes for names that are not UTF-8.
-        size_bytes: Size.
-        mtime_ns: Modification time, nanoseconds since the epoch.
-        sidecars: Paths of the files that describe it, the outermost folder's first.
-        described: Hash of what they hold, empty when there are none.
-    """
-
-    uri: str
-    path: str
-    size_bytes: int
-    mtime_ns: int
-    sidecars: tuple[str, ...] = ()
-    described: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
-    """An entry that is not a document, with the reason."""
-
-    uri: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
-    """A complete listing.
-
-    Attributes:
-        files: Documents, sorted by uri, uris unique.
-        skipped: Entries that were passed over for a reason worth telling, sorted by uri.
-        ignored: Number of files passed over for their extension or by the globs.
-    """
-
-    files: tuple[ListedFile, ...]
-    skipped: tuple[Skipped, ...] = ()
-    ignored: int = 0
-
-
-def parse_sources(specs: Sequence[str]) -> tuple[Source, ...]:
-    """Turn `DIR` or `NAME=DIR` into sources.
-
-    A single source needs no name. Several get the folder's own name unless one is given.
-
-    Raises:
-        UsageError: No source is given, or two sources have the same name.
-    """
-    if not specs:
-        raise UsageError("no source given; use --source DIR or set NIGHTPRESS_SOURCE")
-    sources = [_parse_source(spec, several=len(specs) > 1) for spec in specs]
-    labels = [source.label for source in sources]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise UsageError(f"two sources are named {label!r}; name them with NAME=DIR")
-    return tuple(sources)
-
-
-def _parse_source(spec: str, *, several: bool) -> Source:
-    name, equals, folder = spec.partition("=")
-    if equals and re.fullmatch(r"[A-Za-z0-9._-]+", name) and not Path(spec).exists():
-        return Source(root=Path(folder), label=name)
-    root = Path(spec)
-    return Source(root=root, label=root.resolve().name if several else "")
-
-
 def scan(sources: Sequence[Source], options: ScanOptions) -> Listing:
     """List every document of every source.
 
     Args:
-        sources: Folders with distinct labels.
+        sources: Folders and buckets with distinct labels.
         options: What counts as a document.
 
     Returns:
@@ -146,15 +52,22 @@ def scan(sources: Sequence[Source], options: ScanOptions) -> Listing:
     skipped: list[Skipped] = []
     ignored = 0
     for source in sources:
-        walk = _Walk(source=source, options=options)
-        walk.run()
-        files.update(walk.files)
-        skipped += walk.skipped
-        ignored += walk.ignored
+        listing = scan_bucket(source, options) if source.url else _scan_folder(source, options)
+        files.update({file.uri: file for file in listing.files})
+        skipped += listing.skipped
+        ignored += listing.ignored
     return Listing(
         files=tuple(files[uri] for uri in sorted(files)),
         skipped=tuple(sorted(skipped, key=lambda entry: entry.uri)),
         ignored=ignored,
+    )
+
+
+def _scan_folder(source: Source, options: ScanOptions) -> Listing:
+    walk = _Walk(source=source, options=options)
+    walk.run()
+    return Listing(
+        files=tuple(walk.files.values()), skipped=tuple(walk.skipped), ignored=walk.ignored
     )
 
 
@@ -164,7 +77,7 @@ def hash_files(
     """Hash the content of files.
 
     Args:
-        paths: Files to read.
+        paths: Files, or addresses of objects, to read.
         on_done: Called with the number of files finished so far.
 
     Returns:
@@ -181,6 +94,8 @@ def hash_files(
 
 
 def _hash_file(path: str) -> str | None:
+    if is_object_url(path):
+        return hash_object(path)
     try:
         with open(path, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -265,7 +180,7 @@ class _Walk:
             ) from error
 
     def _new_folder(self, path: str, relative: str) -> bool:
-        if _matches(relative + "/", self.options.exclude):
+        if matches(relative + "/", self.options.exclude):
             return False
         try:
             info = os.stat(path)
@@ -296,14 +211,14 @@ class _Walk:
     def _meet(self, path: str, relative: str) -> None:
         """Take an entry, or put it aside when it may describe others."""
         is_json = relative[-len(SIDECAR_ENDING) :].lower() == SIDECAR_ENDING
-        if is_json and self.options.sidecars and not _matches(relative, self.options.exclude):
+        if is_json and self.options.sidecars and not matches(relative, self.options.exclude):
             self._candidates[relative] = path
         else:
             self._take(path, relative)
 
     def _take(self, path: str, relative: str) -> None:
         """Add one entry that is neither a folder nor a link."""
-        if not self._wanted(relative):
+        if not wanted(relative, self.options):
             self.ignored += 1
             return
         try:
@@ -328,29 +243,12 @@ class _Walk:
         self.skipped.append(Skipped(uri=uri, reason="a name that is not UTF-8 reads like another"))
         return not relative.isprintable() and relative != printable_uri(relative)
 
-    def _wanted(self, relative: str) -> bool:
-        if os.path.splitext(relative)[1].lower() not in self.options.extensions:
-            return False
-        if _matches(relative, self.options.exclude):
-            return False
-        return not self.options.include or _matches(relative, self.options.include)
-
     def _skip(self, relative: str, reason: str) -> None:
-        if not _matches(relative, self.options.exclude):
+        if not matches(relative, self.options.exclude):
             self.skipped.append(Skipped(uri=self._uri(relative), reason=reason))
 
     def _uri(self, relative: str) -> str:
-        name = f"{self.source.label}/{relative}" if self.source.label else relative
-        return printable_uri(name)
-
-
-def printable_uri(name: str) -> str:
-    """Return a name as valid Unicode; one whose bytes are not UTF-8 is percent-encoded."""
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return quote_from_bytes(os.fsencode(name), safe="/ ()[]{},;=+&@!'~#")
-    return name
+        return uri_of(self.source, relative)
 
 
 def _kind_of(mode: int) -> str:
@@ -361,20 +259,3 @@ def _kind_of(mode: int) -> str:
         stat.S_IFBLK: "block device",
     }
     return kinds.get(stat.S_IFMT(mode), "not a regular file")
-
-
-def _matches(relative: str, globs: Sequence[str]) -> bool:
-    return any(_glob(pattern).fullmatch(relative) for pattern in globs)
-
-
-@lru_cache(maxsize=256)
-def _glob(pattern: str) -> re.Pattern[str]:
-    """Translate a glob: `*` and `?` stay within a name, `**` crosses folders.
-
-    A pattern without `/` matches at any depth.
-    """
-    if "/" not in pattern:
-        pattern = f"**/{pattern}"
-    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
-    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(known.get(part, re.escape(part)) for part in parts), re.DOTALL)

@@ -9,7 +9,7 @@ import threading
 from functools import cached_property
 
 from index_store.embedder import Embedder
-from index_store.embedders.registry import open_embedder
+from index_store.embedders.registry import REMOTE, open_embedder
 from index_store.embeddings import EmbeddingStore
 from index_store.errors import StoppedError, UsageError
 from index_store.manifest import HnswSettings
@@ -17,9 +17,11 @@ from index_store.shard_options import ShardOptions
 from index_store.storage.base import Storage
 from index_store.storage.opening import open_storage
 from tasks.stages.checkpoints import ParsedBatch
-from tasks.stages.embedding import EmbeddingCounts, embed_batch
+from tasks.stages.embedding import Embedded, embed_batch
 from tasks.stages.parsing.isolation import ParsePool
 from tasks.stages.plugged_chunker import worker_options
+from tasks.stages.probing import check_model
+from tasks.stages.purse import Purse
 from tasks.stages.run_options import EmbedOptions, RunOptions
 from tasks.stages.shard_making import Site
 
@@ -30,7 +32,7 @@ def open_run_embedder(wanted: EmbedOptions) -> Embedder:
     Raises:
         UsageError: There is none of this name, or its dimension is not the one asked for.
     """
-    embedder = open_embedder(wanted.spec, threads=wanted.threads)
+    embedder = open_embedder(wanted.spec, threads=wanted.threads, remote=wanted.remote)
     if wanted.dimension not in (None, embedder.spec.dimension):
         raise UsageError(
             f"embedder {wanted.spec!r} has dimension {embedder.spec.dimension}, "
@@ -49,6 +51,7 @@ class Workshop:
         self._embed_lock = threading.Lock()
         self._pool: ParsePool | None = None
         self._closed = False
+        self._model_checked = False
 
     @property
     def options(self) -> RunOptions:
@@ -98,10 +101,38 @@ class Workshop:
         store.refresh()
         return store
 
-    def embed(self, batch: ParsedBatch) -> EmbeddingCounts:
+    def embed(self, batch: ParsedBatch) -> Embedded:
         """Make sure that every chunk of a batch has a stored vector; one thread at a time."""
         with self._embed_lock:
-            return embed_batch(batch, self.storage, self.embedder, self._vectors)
+            if self._options.shared:
+                self._vectors.refresh()  # what another machine has paid for meanwhile
+            return embed_batch(
+                batch,
+                self.storage,
+                self.embedder,
+                self._vectors,
+                self.purse,
+                lambda: self.check_model(again=False),
+            )
+
+    @cached_property
+    def purse(self) -> Purse:
+        """What this process may spend on embedding in this run."""
+        price = self.embedder.spec.price_per_million_tokens
+        return Purse(price, self._options.embed.budget)
+
+    def check_model(self, *, again: bool) -> None:
+        """Notice when the model behind an address has changed.
+
+        Args:
+            again: Whether to ask once more at the end, which is done only after a first time.
+
+        Raises:
+            StoppedError: It has.
+        """
+        if self.embedder.spec.provider in REMOTE and self._model_checked == again:
+            check_model(self.storage, self.embedder)
+            self._model_checked = True
 
     def site(self) -> Site:
         """Return what building a shard needs."""

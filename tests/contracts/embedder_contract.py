@@ -61,11 +61,11 @@ class EmbedderContract:
         assert embedder.tokenizer.count([]) == []
 
     def test_takes_a_full_request(self, embedder: Embedder):
-        texts = [f"number {number}" for number in range(embedder.max_batch)]
-        assert len(embed_checked(embedder, texts)) == embedder.max_batch
+        texts = [f"number {number}" for number in range(embedder.limits.texts)]
+        assert len(embed_checked(embedder, texts)) == embedder.limits.texts
 
     def test_more_than_a_full_request_is_refused(self, embedder: Embedder):
-        texts = ["text"] * (embedder.max_batch + 1)
+        texts = ["text"] * (embedder.limits.texts + 1)
         with pytest.raises(UsageError, match=r"texts expected 1 to \d+, found \d+"):
             embed_checked(embedder, texts)
 

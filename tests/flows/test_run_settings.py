@@ -5,15 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from flows.links import link_options
 from flows.run_settings import available_cores, new_run_id, run_options
 from flows.settings import Settings, load_settings
 from index_store.errors import UsageError
 from retriever.links import LinkOptions
+from tasks.stages.listing import Source
 from tasks.stages.parsing.parse_options import OcrMode
 from tasks.stages.run_options import RunOptions
-from tasks.stages.scanning import Source
 
 Look = Callable[[RunOptions], object]
 
@@ -36,6 +37,7 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     "tripwire_min_documents": ("7", lambda run: run.change.tripwire_min_documents, 7),
     "single_writer": ("yes", lambda run: run.single_writer, True),
     "promote": ("false", lambda run: run.promote, False),
+    "runner": ("dask", lambda run: (run.shared, run.parse_workers), (True, 0)),
     "parse_workers": ("3", lambda run: run.parse_workers, 3),
     "parse_timeout_s": ("9.5", lambda run: run.limits.wall_s, 9.5),
     "parse_memory_mib": ("512", lambda run: run.limits.memory_bytes, 512 << 20),
@@ -58,6 +60,24 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     "hnsw_m": ("16", lambda run: run.build.m, 16),
     "hnsw_ef_construction": ("50", lambda run: run.build.ef_construction, 50),
     "hnsw_ef_search": ("99", lambda run: run.build.ef_search, 99),
+    "embed_api_key": ("k", lambda run: run.embed.remote.key, SecretStr("k")),
+    "embed_url": ("http://a/v1", lambda run: run.embed.remote.base_url, "http://a/v1"),
+    "embed_proxy": ("http://p", lambda run: run.embed.remote.proxy, "http://p"),
+    "embed_ca_bundle": ("ca.pem", lambda run: run.embed.remote.ca_bundle, "ca.pem"),
+    "embed_timeout_s": ("7", lambda run: run.embed.remote.timeout_s, 7.0),
+    "embed_give_up_s": ("8", lambda run: run.embed.remote.pace.give_up_s, 8.0),
+    "embed_requests_per_minute": (
+        "60",
+        lambda run: run.embed.remote.pace.requests_per_minute,
+        60.0,
+    ),
+    "embed_tokens_per_minute": ("9", lambda run: run.embed.remote.pace.tokens_per_minute, 9.0),
+    "embed_pace_file": ("pace", lambda run: run.embed.remote.pace.shared_file, "pace"),
+    "embed_in_flight": ("2", lambda run: run.embed.remote.limits.in_flight, 2),
+    "embed_request_texts": ("32", lambda run: run.embed.remote.limits.texts, 32),
+    "embed_request_tokens": ("99", lambda run: run.embed.remote.limits.tokens, 99),
+    "embed_price": ("0.5", lambda run: run.embed.remote.price_per_million_tokens, 0.5),
+    "budget": ("3", lambda run: run.embed.budget, 3.0),
     "shard_storage": ("flat", lambda run: run.build.storage, "flat"),
     "recall_gate": ("0.9", lambda run: run.build.recall.least, 0.9),
     "index_batch_rows": ("77", lambda run: run.build.add_batch_rows, 77),
@@ -67,7 +87,10 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
 }
 # What only commands that look or serve heed, shown by tests of those.
 ELSEWHERE = {
+    "embed_key_file",
+    "embed_key_block",
     "mistral_api_key",
+    "cluster",
     "files_host",
     "docs_root_dir",
     "host",
@@ -142,3 +165,23 @@ def test_hits_are_linked_below_the_served_folder_only(
 def test_links_need_an_http_address():
     with pytest.raises(UsageError, match="expected http:// or https://"):
         link_options(Settings(files_host="javascript:alert"))
+
+
+def test_a_key_is_read_from_a_file_and_never_shown(tmp_path: Path):
+    (tmp_path / "key").write_text("from-a-file\n")
+    settings = load_settings(
+        {"embed_key_file": str(tmp_path / "key"), "source": ("/x",)}, {}
+    ).settings
+    options = run_options(settings, "run-1")
+    assert options.embed.remote.key == SecretStr("from-a-file")
+    assert "from-a-file" not in repr(options)
+    missing = settings.model_copy(update={"embed_key_file": str(tmp_path / "no")})
+    with pytest.raises(UsageError, match="embed_key_file .* cannot be read"):
+        run_options(missing, "run-1")
+
+
+def test_the_key_for_mistral_goes_to_nobody_else():
+    environment = {"MISTRAL_API_KEY": "secret", "NIGHTPRESS_SOURCE": "/x"}
+    for embedder, expected in (("mistral", SecretStr("secret")), ("openai:m@3", None)):
+        settings = load_settings({"embedder": embedder}, environment).settings
+        assert run_options(settings, "run-1").embed.remote.key == expected

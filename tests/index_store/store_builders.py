@@ -2,17 +2,27 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from index_store.artifacts import sha256_hex, store_artifact
+from index_store.attributes import NO_ATTRIBUTES, DocumentAttributes
 from index_store.catalog_files import store_changes
 from index_store.chunk_table import ChunkTableWriter, stored_chunk
 from index_store.deletions import encode_deletions
+from index_store.document_table import ShardDocument, write_documents
 from index_store.embedder import EmbedderSpec, Vectors
-from index_store.layout import deletions_key, shard_chunks_key, shard_index_key
+from index_store.layout import (
+    deletions_key,
+    shard_chunks_key,
+    shard_documents_key,
+    shard_index_key,
+)
+from index_store.lexical.indexing import LexicalWriter
 from index_store.log import CommitLog
 from index_store.manifest import Counts, HnswSettings, Manifest, ShardEntry
 from index_store.publisher import Published, publish
@@ -59,8 +69,10 @@ def build_shard(
     documents: Mapping[str, Sequence[str]],
     folder: Path,
     dead: Sequence[int] = (),
+    attributes: Mapping[str, DocumentAttributes] | None = None,
 ) -> tuple[ShardEntry, list[DocumentRecord]]:
     """Store one shard with the chunks of all documents."""
+    known = attributes or {}
     chunks = [
         stored_chunk(
             uri, ordinal, Chunk(text=text, tokens=len(text.split()), citation=Citation(page=1))
@@ -75,6 +87,14 @@ def build_shard(
     builder.add(vectors([chunk.chunk.text for chunk in chunks]))
     index = builder.finish(folder / "index.faiss")
     deletions = encode_deletions(dead)
+    lines = _lines(documents, known)
+    write_documents(folder / "documents.arrow", lines)
+    with (
+        TemporaryDirectory(dir=folder) as scratch,
+        closing(LexicalWriter(Path(scratch), lines)) as writer,
+    ):
+        writer.add(chunks)
+        lexical = writer.store(storage, COLLECTION, name)
     entry = ShardEntry(
         id=name,
         rows=len(chunks),
@@ -88,8 +108,12 @@ def build_shard(
         )
         if dead
         else None,
+        documents=store_artifact(
+            storage, shard_documents_key(COLLECTION, name), folder / "documents.arrow"
+        ),
+        lexical=lexical,
     )
-    return entry, _records(name, documents)
+    return entry, _records(name, documents, known)
 
 
 def build_manifest(
@@ -100,9 +124,10 @@ def build_manifest(
     parent: str | None = None,
     dead: Sequence[int] = (),
     run: str = "run-1",
+    attributes: Mapping[str, DocumentAttributes] | None = None,
 ) -> Manifest:
     """Store all files of a version with one shard, and describe it."""
-    entry, records = build_shard(storage, documents, folder, dead)
+    entry, records = build_shard(storage, documents, folder, dead, attributes)
     return Manifest(
         collection=COLLECTION,
         parent=parent,
@@ -129,16 +154,37 @@ def publish_documents(
     *,
     dead: Sequence[int] = (),
     run: str = "run-1",
+    attributes: Mapping[str, DocumentAttributes] | None = None,
 ) -> Published:
     """Publish a version with these documents on top of the candidate."""
     log = commit_log(storage)
     state = log.read()
     parent = state.channels.get("candidate")
-    manifest = build_manifest(storage, documents, folder, parent=parent, dead=dead, run=run)
+    manifest = build_manifest(
+        storage, documents, folder, parent=parent, dead=dead, run=run, attributes=attributes
+    )
     return publish(storage, log, manifest, state)
 
 
-def _records(shard: str, documents: Mapping[str, Sequence[str]]) -> list[DocumentRecord]:
+def _lines(
+    documents: Mapping[str, Sequence[str]], known: Mapping[str, DocumentAttributes]
+) -> list[ShardDocument]:
+    lines = []
+    row = 0
+    for uri, texts in documents.items():
+        attributes = known.get(uri, NO_ATTRIBUTES)
+        lines.append(
+            ShardDocument(uri=uri, row_start=row, row_end=row + len(texts), attributes=attributes)
+        )
+        row += len(texts)
+    return lines
+
+
+def _records(
+    shard: str,
+    documents: Mapping[str, Sequence[str]],
+    known: Mapping[str, DocumentAttributes],
+) -> list[DocumentRecord]:
     records = []
     row = 0
     for uri, texts in documents.items():
@@ -156,6 +202,7 @@ def _records(shard: str, documents: Mapping[str, Sequence[str]]) -> list[Documen
                 row_end=row + len(texts),
                 shard_uri=uri,
                 tokens=sum(len(text.split()) for text in texts),
+                attributes=known.get(uri, NO_ATTRIBUTES),
             )
         )
         row += len(texts)

@@ -279,7 +279,9 @@ def test_a_fault_at_any_operation_heals_with_the_next_call(
         both(storage)
         state = log_of(storage).audit().state
         assert len(state.versions) == 2
-        assert len(state.purged) == 8  # manifest, catalog, index and chunks of two versions
+        assert (
+            len(state.purged) == 22
+        )  # manifest, catalog and nine files of a shard, of two versions
         assert not state.forbidden_keys & keys(storage)
         assert not [key for key in keys(storage) if "/runs/" in key]
 

@@ -19,6 +19,8 @@ KEYS = {
     "<collection>/versions/<version>/report.json": layout.report_key("docs", HEX),
     "<collection>/shards/<shard>/index.faiss": layout.shard_index_key("docs", HEX),
     "<collection>/shards/<shard>/chunks.arrow": layout.shard_chunks_key("docs", HEX),
+    "<collection>/shards/<shard>/documents.arrow": layout.shard_documents_key("docs", HEX),
+    "<collection>/shards/<shard>/lexical.<suffix>": layout.shard_lexical_key("docs", HEX, "idx"),
     "<collection>/shards/<shard>/shard.json": layout.shard_record_key("docs", HEX),
     "<collection>/deletions/<sha256>.roaring": layout.deletions_key("docs", HEX),
     "<collection>/catalog/<sha256>.parquet": layout.catalog_key("docs", HEX),

@@ -120,13 +120,18 @@ def artifact_named(manifest: Manifest, name: str) -> Artifact:
         "index": manifest.shards[0].index,
         "deletions": manifest.shards[0].deletions,
         "relocations": manifest.relocations,
+        "documents": manifest.shards[1].documents,
+        "words": manifest.shards[0].lexical.files[2],
+        "lengths": manifest.shards[1].lexical.files[1],
     }[name]
     assert found is not None
     return found
 
 
 @both
-@pytest.mark.parametrize("name", ["index", "deletions", "relocations"])
+@pytest.mark.parametrize(
+    "name", ["index", "deletions", "relocations", "documents", "words", "lengths"]
+)
 def test_a_file_that_comes_out_as_it_was_goes_back_under_its_key(
     tmp_path: Path, name: str, damage: Damage
 ):

@@ -24,7 +24,7 @@ from index_store.log import CommitLog
 from index_store.publisher import Published, promote, publish
 from index_store.records import Hit
 from index_store.relocations import Relocation, encode_relocations
-from index_store.search_options import DocumentFilter, Question, SearchOptions
+from index_store.search_options import DocumentFilter, Question, Retrieval, SearchOptions
 from index_store.snapshot import Snapshot, SnapshotOptions
 from index_store.storage.base import Storage
 from index_store.storage.folder import FolderStorage
@@ -48,7 +48,7 @@ DOCUMENTS = {
 
 
 def asked_for(snapshot: Snapshot, query: np.ndarray, k: int, text: str) -> tuple[Hit, ...]:
-    options = SearchOptions(k=k, near_duplicates=True)
+    options = SearchOptions(k=k, retrieval=Retrieval.DENSE, near_duplicates=True)
     return snapshot.search(Question(text=text, vector=query), options)
 
 
@@ -282,7 +282,7 @@ def test_a_damaged_file_is_never_served_and_is_named(storage: Storage, tmp_path:
         for entry in storage.list(f"{COLLECTION}/")
         if "/catalog/" not in entry.key  # not needed to answer; its reader checks it
     ]
-    assert len(victims) == 7
+    assert len(victims) == 14
     for key in victims:
         whole = storage.read(key)
         damaged = DAMAGES[damage](whole)

@@ -83,7 +83,7 @@ def test_a_sound_collection_has_no_problems(storage: Storage, deep: bool):
     found = verify(storage, deep=deep)
     assert found.problems == ()
     assert len(found.versions) == 2
-    assert found.artifacts == 2 + 2 + 1 + 2  # manifests, shard, deletion vector, catalogs
+    assert found.artifacts == 2 + 9 + 1 + 2  # manifests, shard, deletion vector, catalogs
     assert found.size_bytes == sum(
         entry.size_bytes
         for entry in storage.list("")

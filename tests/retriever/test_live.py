@@ -35,7 +35,7 @@ class Clock:
 class RelabelledEmbedder:
     """The hashing embedder under another identity."""
 
-    max_batch = EMBEDDER.max_batch
+    limits = EMBEDDER.limits
 
     def __init__(self, **changes: str) -> None:
         self.spec: EmbedderSpec = replace(EMBEDDER.spec, **changes)

@@ -92,6 +92,7 @@ def _parse_and_embed(
         batches.append(parse_documents.fn(options, number))
         embedded.append(embed_chunks.fn(options, batches[-1]))
         trace.embedded.append(embedded[-1].counts)
+        batches[-1] = embedded[-1].batch
     return batches, embedded
 
 

@@ -15,8 +15,8 @@ from index_store.storage.fitness import FitnessReport
 from index_store.storage.memory import MemoryStorage
 from index_store.storage.verdicts import remember
 from tasks.stages.chunking.options import ChunkOptions
+from tasks.stages.listing import ScanOptions, Source
 from tasks.stages.run_options import ChangeOptions, EmbedOptions, RunOptions
-from tasks.stages.scanning import ScanOptions, Source
 
 COLLECTION = "docs"
 DIMENSION = 64
@@ -99,7 +99,11 @@ def texts_of(found: Iterable[tuple[str, Citation, str]]) -> set[str]:
 def pdf(text: str) -> bytes:
     """A PDF of one page that says `text`, which holds no parentheses."""
     lines = "".join(f"({line}) Tj T* " for line in text.splitlines() if line)
-    stream = f"BT /F1 9 Tf 12 TL 40 780 Td {lines}ET".encode()
+    return pdf_of(f"BT /F1 9 Tf 12 TL 40 780 Td {lines}ET".encode())
+
+
+def pdf_of(stream: bytes) -> bytes:
+    """A PDF of one page that is drawn by `stream`, with Helvetica as /F1."""
     bodies = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",

@@ -6,10 +6,10 @@ Invariants: nothing is written; all findings are told at once.
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from index_store.embedder import Embedder
-from index_store.embedders.registry import open_embedder, spec_string
+from index_store.embedders.registry import spec_string
 from index_store.embeddings import EmbeddingStore
 from index_store.errors import UsageError
 from index_store.log_records import PublishedVersion
@@ -20,6 +20,7 @@ from tasks.stages.gating.comparison import Compared, Side, compare
 from tasks.stages.gating.evidence import Judged, Probe
 from tasks.stages.gating.gate import judge
 from tasks.stages.run_options import RunOptions
+from tasks.stages.workshop import open_run_embedder
 
 _logger = logging.getLogger("nightpress.validate")
 
@@ -73,14 +74,15 @@ def put_through_gates(
         probe = Probe(embedder=embedder, vectors=vectors, texts=options.gates.probe_texts)
         findings = judge(storage, judged, probe, options.gates)
         new = Side(snapshot=snapshot, embedder=embedder)
-        compared = compare(new, _live_side(storage, trial, new, opening, stack), options.gates)
+        compared = compare(new, _live_side(storage, trial, new, options, stack), options.gates)
     return Compared(findings=findings + compared.findings, figures=compared.figures)
 
 
 def _live_side(
-    storage: Storage, trial: Trial, new: Side, opening: SnapshotOptions, stack: ExitStack
+    storage: Storage, trial: Trial, new: Side, options: RunOptions, stack: ExitStack
 ) -> Callable[[], Side | None]:
     """Return what opens the live version, with an embedder of its own when that is another."""
+    opening = SnapshotOptions(verify=False, exact_rows=options.build.exact_rows)
 
     def opened() -> Side | None:
         if trial.live is None:
@@ -92,7 +94,9 @@ def _live_side(
         if spec.id == new.embedder.spec.id:
             return Side(snapshot=snapshot, embedder=new.embedder)
         try:
-            embedder = open_embedder(spec_string(spec), threads=1)
+            embedder = open_run_embedder(
+                replace(options.embed, spec=spec_string(spec), dimension=None, threads=1)
+            )
         except UsageError as error:
             _logger.warning("the live version cannot be asked for comparison: %s", error)
             return None

@@ -58,7 +58,7 @@ def open_package(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def read_xml(
-    archive: zipfile.ZipFile, part: str, *, declared: bool = False
+    archive: zipfile.ZipFile, part: str, *, declared: bool = False, entities: bool = False
 ) -> etree._Element | None:
     """Parse a part, or return None when it is absent.
 
@@ -66,6 +66,7 @@ def read_xml(
         archive: Where the part is.
         part: Its name.
         declared: Whether it may bear a document type declaration, as Office's parts never do.
+        entities: Whether the entities that it defines are put in; others are left out.
 
     Raises:
         ParseRefused: It is no well-formed XML, or nested too deeply.
@@ -74,22 +75,25 @@ def read_xml(
         data = archive.read(part)
     except KeyError:
         return None
-    return parse_xml(data, part, declared=declared)
+    return parse_xml(data, part, declared=declared, entities=entities)
 
 
-def parse_xml(data: bytes, part: str, *, declared: bool = False) -> etree._Element:
-    """Parse the content of a part; of entities only those that it defines itself are put in.
+def parse_xml(
+    data: bytes, part: str, *, declared: bool = False, entities: bool = False
+) -> etree._Element:
+    """Parse the content of a part.
 
     Args:
         data: The content.
         part: What to call it in messages.
         declared: Whether it may bear a document type declaration.
+        entities: Whether the entities that it defines are put in; others are left out.
 
     Raises:
         ParseRefused: It is no well-formed XML, or nested too deeply.
     """
     parser = etree.XMLParser(
-        resolve_entities="internal" if declared else False, no_network=True, load_dtd=False
+        resolve_entities="internal" if entities else False, no_network=True, load_dtd=False
     )
     try:
         root = etree.fromstring(data, parser)

@@ -92,6 +92,11 @@ class ParsePool:
         return future
 
     @property
+    def limits(self) -> Limits:
+        """Bounds on every document."""
+        return self._limits
+
+    @property
     def offline(self) -> bool:
         """Whether every child started so far was cut off from the network."""
         return self._offline

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from index_store.attributes import DocumentAttributes
+from index_store.records import Reason
 from tasks.stages.parsing.builder import ElementBuilder
 from tasks.stages.parsing.children import parse_child
 from tasks.stages.parsing.elements import ElementKind, ParsedDocument
-from tasks.stages.parsing.normalisation import one_line
+from tasks.stages.parsing.normalisation import count_words, one_line
 from tasks.stages.parsing.refusal import ParseRefused
 from tasks.stages.parsing.web import read_page
 
 _DEEPEST = 8  # messages inside messages
 _MOST_ATTACHMENTS = 500
+_FEW_WORDS = 3
 _NAME_CHARS = 120
 _PLAIN_SHARE = 0.8
 """A plain body with fewer of the words of its HTML twin is a stub that points to it."""
@@ -92,7 +94,7 @@ def best_body(plain: ParsedDocument, page: ParsedDocument) -> ParsedDocument:
     return plain if complete and not structured else page
 
 
-def add_mail(builder: ElementBuilder, mail: Mail, *, level: int = 0, depth: int = 0) -> None:
+def add_mail(builder: ElementBuilder, mail: Mail, *, level: int = 0, depth: int = 0) -> int:
     """Add a message and what hangs on it.
 
     Args:
@@ -100,50 +102,62 @@ def add_mail(builder: ElementBuilder, mail: Mail, *, level: int = 0, depth: int 
         mail: The message.
         level: Level of the heading that it stands under, 0 for none.
         depth: How many messages it is inside of.
+
+    Returns:
+        How many attached documents were read, those of messages inside included.
     """
     builder.add_heading(mail.subject, level + 1)
     for warning in mail.warnings:
         builder.warn(warning)
-    fields = [f"{name}: {value}" for name, value in mail.headers if value.strip()]
-    builder.add(ElementKind.PARAGRAPH, "; ".join(fields))
+    builder.add(ElementKind.PARAGRAPH, _header(mail))
     for body in mail.body:
         builder.include(body, below=level + 1)
     if len(mail.attachments) > _MOST_ATTACHMENTS:
         builder.warn(f"only the first {_MOST_ATTACHMENTS} attachments were read")
-    for attachment in mail.attachments[:_MOST_ATTACHMENTS]:
+    return sum(
         _add_attachment(builder, attachment, level=level + 1, depth=depth)
+        for attachment in mail.attachments[:_MOST_ATTACHMENTS]
+    )
 
 
 def build_mail(mail: Mail) -> ParsedDocument:
-    """Return a message as a document of its own."""
+    """Return a message as a document of its own.
+
+    Raises:
+        ParseRefused: Its header is all that it says.
+    """
     builder = ElementBuilder()
-    add_mail(builder, mail)
+    read = add_mail(builder, mail)
+    words = _own_words(mail)
+    if words < _FEW_WORDS and not read:
+        raise ParseRefused(Reason.NO_TEXT, f"{words} words came out besides the header")
     builder.describe(DocumentAttributes(date=mail.date))
     return builder.build(title=mail.subject)
 
 
 def _add_attachment(
     builder: ElementBuilder, attachment: Attachment, *, level: int, depth: int
-) -> None:
+) -> int:
+    """Add an attachment; return how many documents were read for it."""
     name = one_line(attachment.name)
-    ending = _EXTENSION.search(PurePosixPath(name).name)
     data = attachment.data
     if isinstance(data, Mail):
         if depth >= _DEEPEST:
             builder.warn("messages inside messages were left out, there are too many")
-            return
+            return 0
         builder.add_heading(f"Attachment: {name or 'message'}"[:_NAME_CHARS], level + 1)
-        add_mail(builder, data, level=level + 1, depth=depth + 1)
-        return
+        return add_mail(builder, data, level=level + 1, depth=depth + 1)
+    ending = _EXTENSION.search(PurePosixPath(name).name)
     extension = ending[0].lower() if ending else ""
     try:
         parsed = _parse(data, extension)
     except ParseRefused as refusal:
         if not _PICTURE.search(extension):
             builder.warn(f"attachment{extension and ' ' + extension} not read: {refusal.detail}")
-        return
+        return 0
     builder.add_heading(f"Attachment: {name or 'without a name'}"[:_NAME_CHARS], level + 1)
     builder.include(parsed, below=level + 1)
+    return 1
 
 
 def _parse(data: bytes, extension: str) -> ParsedDocument:
@@ -151,6 +165,17 @@ def _parse(data: bytes, extension: str) -> ParsedDocument:
         path = Path(folder) / f"attachment{extension}"
         path.write_bytes(data)
         return parse_child(path)
+
+
+def _header(mail: Mail) -> str:
+    return "; ".join(f"{name}: {value}" for name, value in mail.headers if value.strip())
+
+
+def _own_words(mail: Mail) -> int:
+    """Count what a message and those inside it say themselves, up to a few words."""
+    bodies = (element.text for body in mail.body for element in body.elements)
+    inside = (each.data for each in mail.attachments if isinstance(each.data, Mail))
+    return count_words([mail.subject, *bodies], enough=_FEW_WORDS) + sum(map(_own_words, inside))
 
 
 def _words(parsed: ParsedDocument) -> int:

@@ -68,7 +68,7 @@ _LIBRE_OFFICE = ("soffice", "libreoffice")
 _PARSERS = (
     ParserSpec(
         name="pdf",
-        revision=2,
+        revision=4,
         extensions=(".pdf",),
         function=f"{_ROOM}.pdf:parse_pdf",
         libraries=("pypdfium2", "pypdf"),
@@ -84,7 +84,7 @@ _PARSERS = (
     ParserSpec(
         name="pptx",
         revision=1,
-        extensions=(".pptx", ".pptm"),
+        extensions=(".pptx", ".pptm", ".ppsx", ".potx"),
         function=f"{_ROOM}.slides:parse_pptx",
         libraries=("python-pptx", "lxml"),
     ),

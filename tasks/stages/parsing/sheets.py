@@ -46,7 +46,7 @@ def parse_sheets(path: Path) -> ParsedDocument:
     Raises:
         ParseRefused: It is damaged, encrypted, too large or no workbook.
     """
-    if not _is_package(path):
+    if _ending(path) != ".xlsx":  # openpyxl reads neither of the binary kinds
         return _build(_dense(path))
     with open_package(path) as archive:
         area = widest_area(archive)

@@ -19,6 +19,7 @@ from tasks.stages.parsing.builder import ElementBuilder, Place, join_cells
 from tasks.stages.parsing.delimited import looks_like_header
 from tasks.stages.parsing.elements import ElementKind, ParsedDocument
 from tasks.stages.parsing.refusal import ParseRefused
+from tasks.stages.parsing.transitional import openable
 
 if TYPE_CHECKING:
     from pptx.slide import Slide
@@ -31,14 +32,14 @@ _TEXTS = ("t", "v")
 
 
 def parse_pptx(path: Path) -> ParsedDocument:
-    """Parse a .pptx file.
+    """Parse a .pptx, .pptm, .ppsx or .potx file.
 
     Raises:
         ParseRefused: It is damaged, encrypted or no presentation.
     """
-    with open_package(path):
+    with open_package(path) as archive:
         try:
-            presentation = Presentation(str(path))
+            presentation = Presentation(openable(archive, path))
         except (PackageNotFoundError, KeyError) as error:
             raise ParseRefused(Reason.CORRUPT, "a part of the presentation is missing") from error
     builder = ElementBuilder()

@@ -13,6 +13,7 @@ import gc
 import importlib
 import os
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -31,6 +32,8 @@ from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.outcome import Reply, encode_reply, rejected
 from tasks.stages.parsing.parse_options import ParseOptions, under
 from tasks.stages.parsing.refusal import describe
+
+_LOG = "stderr"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -114,6 +117,7 @@ def _answer_requests(requests: int, replies: int, examination: Examination) -> N
 
 def _answer(request: Mapping[str, Any], examination: Examination) -> bytes:
     os.ftruncate(2, 0)  # last words are those of this document
+    _empty_scratch()
     path = os.fsdecode(request["path"].encode("latin-1"))
     sidecars = [os.fsdecode(each.encode("latin-1")) for each in request["sidecars"]]
     outcome = examine(path, request["parser"], examination, sidecars)
@@ -124,6 +128,15 @@ def _answer(request: Mapping[str, Any], examination: Examination) -> bytes:
     except TypeError as error:  # orjson's answer to a text that is no Unicode
         refused = rejected(Reason.CORRUPT, describe(error), parser=outcome.parser)
         return encode_reply(Reply(outcome=refused, spent=spent))
+
+
+def _empty_scratch() -> None:
+    """Remove what the parser of the document before left behind."""
+    for entry in list(os.scandir(tempfile.gettempdir())):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        elif entry.name != _LOG:
+            os.unlink(entry.path)  # noqa: PTH108 - an entry is no path
 
 
 def _has_children() -> bool:
@@ -137,7 +150,7 @@ def _has_children() -> bool:
 def _redirect_standard_streams(scratch: str) -> None:
     # Libraries print warnings from C; the keeper reads the file to tell memory from other crashes.
     null = os.open(os.devnull, os.O_RDWR)
-    log = os.open(f"{scratch}/stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = os.open(f"{scratch}/{_LOG}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(null, 0)
     os.dup2(null, 1)
     os.dup2(log, 2)

@@ -3,7 +3,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from index_store.embedder import EmbedderSpec, Tokenizer, Vectors
+from index_store.embedder import EmbedderSpec, RequestLimits, Tokenizer, Vectors
 from index_store.embedders.checked import embed_checked
 from index_store.embedders.hashing import HashingEmbedder
 from index_store.errors import IndexStoreError, TransientError, UsageError
@@ -14,7 +14,7 @@ TEXTS = ["one text", "another text", "a third"]
 class Altered:
     """A real embedder whose answers are altered on the way."""
 
-    max_batch = 8
+    limits = RequestLimits(texts=8)
 
     def __init__(self, alter: Callable[[Vectors], Vectors]) -> None:
         self._inner = HashingEmbedder(16)

@@ -1,6 +1,7 @@
 """The merge policy: why shards are rewritten, and the bounds that hold whatever happens."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil, log
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from index_store.artifacts import Artifact
 from index_store.errors import UsageError
-from index_store.manifest import HnswSettings, SearchMode, ShardEntry, ShardSearch
+from index_store.manifest import HnswSettings, LexicalFiles, SearchMode, ShardEntry, ShardSearch
 from tasks.stages.compacting import (
     Cause,
     CompactOptions,
@@ -39,6 +40,8 @@ def shard(
         chunks=FILE,
         deletions=FILE if dead else None,
         search=search,
+        documents=FILE,
+        lexical=LexicalFiles(analysis="words", languages=("en",), files=(FILE,)),
     )
 
 
@@ -122,6 +125,13 @@ def test_a_rebuild_rewrites_what_has_other_settings_and_nothing_else():
     assert {merge.causes for merge in plan.merges} == {(Cause.REBUILD,)}
     assert plan_rebuild(shards, HnswSettings(), "flat", OPTIONS).is_empty
     assert len(plan_rebuild(shards, HnswSettings(), "fp16", OPTIONS).merges) == 2
+
+
+def test_a_rebuild_gives_old_shards_the_files_that_they_lack():
+    whole = shard("whole", 100)
+    shards = [whole, replace(shard("a", 100), lexical=None), replace(whole, id="b", documents=None)]
+    plan = plan_rebuild(shards, HnswSettings(), "flat", OPTIONS)
+    assert [merge.shards for merge in plan.merges] == [("a",), ("b",)]
 
 
 @pytest.mark.parametrize(

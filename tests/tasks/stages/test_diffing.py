@@ -16,7 +16,7 @@ from tasks.stages.diffing import (
     diff,
     files_to_hash,
 )
-from tasks.stages.scanning import ListedFile
+from tasks.stages.listing import ListedFile
 
 KEYS = WorkKeys(indexing="parser-1", attempt="parser-1 120s")
 

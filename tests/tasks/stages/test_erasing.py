@@ -27,8 +27,8 @@ from tasks.stages.erasing import (
     still_in_source,
 )
 from tasks.stages.erasure_report import ErasureReport, PurgeReport, purge_and_certify
+from tasks.stages.listing import Source
 from tasks.stages.purging import purge
-from tasks.stages.scanning import Source
 from tests.support.plain_run import Trace, run_plainly
 from tests.support.small_sources import (
     COLLECTION,

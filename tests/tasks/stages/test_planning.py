@@ -3,10 +3,10 @@ from pathlib import Path
 
 from index_store.embedders.registry import open_embedder
 from index_store.storage.memory import MemoryStorage
+from tasks.stages.listing import ScanOptions, Source
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.planning import Planned, choose_base, list_sources, make_plan
 from tasks.stages.run_options import EmbedOptions, RunOptions
-from tasks.stages.scanning import ScanOptions, Source
 
 
 def options(root: Path, limits: Limits) -> RunOptions:

@@ -10,8 +10,8 @@ from index_store.catalog_look import look
 from index_store.records import DocumentRecord, Reason, Rejection
 from index_store.storage.memory import MemoryStorage
 from tasks.stages.diffing import Action, DiffOptions, WorkKeys, diff, files_to_hash
+from tasks.stages.listing import ListedFile
 from tasks.stages.quick_look import Looked, look_quickly
-from tasks.stages.scanning import ListedFile
 
 KEYS = {
     ".txt": WorkKeys(indexing="text", attempt="text 120s"),

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from index_store.errors import StoppedError, UsageError
-from tasks.stages.scanning import ScanOptions, Source, hash_files, parse_sources, scan
+from tasks.stages.listing import ScanOptions, Source, parse_sources
+from tasks.stages.scanning import hash_files, scan
 
 OPTIONS = ScanOptions(extensions=frozenset({".txt", ".md", ".pdf"}))
 

@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -149,7 +150,18 @@ def _environment(_: str) -> ParsedDocument:
     return _parsed(" ".join(sorted(os.environ)))
 
 
+def _litter(_: str) -> ParsedDocument:
+    """Say what lies in the scratch folder, and leave a file and a folder there."""
+    scratch = Path(tempfile.gettempdir())
+    found = sorted(entry.name for entry in scratch.iterdir())
+    (scratch / "left-behind").write_text("secret")
+    (scratch / "folder").mkdir()
+    (scratch / "folder" / "inside").write_text("secret")
+    return _parsed(" ".join(found))
+
+
 _COMMANDS = {
+    "litter": _litter,
     "say": _say,
     "hang": _hang_in_c,
     "spin": _spin,

@@ -253,6 +253,14 @@ def test_name_that_is_no_utf8_arrives(patient: ParsePool, tmp_path: Path):
     assert _text(patient.submit(path, _OBEY).result()) == "arrived"
 
 
+def test_what_a_document_leaves_in_the_scratch_folder_is_gone_for_the_next(
+    patient: ParsePool, orders: Orders
+):
+    found = [_text(orders.run(patient, "litter")) for _ in range(2)]
+
+    assert found == ["stderr", "stderr"]
+
+
 def test_close_kills_what_runs_and_fails_what_waits(orders: Orders, scratch: Path):
     pool = ParsePool(1, _PATIENT, WorkerOptions(chunker=_CHUNKER))
     running = orders.submit(pool, "hang")

@@ -54,8 +54,8 @@ def test_headers_and_body_are_kept_and_the_subject_is_the_title(tmp_path: Path):
         ("the whole text in plain words", "<p>the whole text in plain words</p>", "plain"),
         ("see the web page", "<p>a long text that stands in the page alone</p>", "html"),
         (
-            "n m 1 2",
-            "<table><tr><td>n</td><td>m</td></tr><tr><td>1</td><td>2</td></tr></table>",
+            "name age Ada 36",
+            "<table><tr><td>name</td><td>age</td></tr><tr><td>Ada</td><td>36</td></tr></table>",
             "html",
         ),
     ],
@@ -69,7 +69,7 @@ def test_the_best_of_two_bodies_is_taken_once(tmp_path: Path, plain: str, html: 
         assert [element.text for element in body] == [plain]
     else:
         assert plain not in " ".join(element.text for element in body)
-        assert body[0].text in ("a long text that stands in the page alone", "n | m")
+        assert body[0].text in ("a long text that stands in the page alone", "name | age")
 
 
 def test_attachment_is_parsed_under_a_heading_that_names_it(tmp_path: Path):
@@ -159,6 +159,13 @@ def test_bytes_decide_when_the_declared_charset_lies(tmp_path: Path):
         "From: émile@example.org",
         "été comme hiver, à Noël",
     ]
+
+
+def test_message_that_is_only_a_header_says_nothing(tmp_path: Path):
+    with pytest.raises(ParseRefused, match="besides the header") as caught:
+        _parse(tmp_path, bytes(_message("ok")))
+
+    assert caught.value.reason is Reason.NO_TEXT
 
 
 def test_mailbox_keeps_its_messages_apart(tmp_path: Path):

@@ -1,5 +1,6 @@
 """Word, presentations and spreadsheets: structure kept, bombs refused."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,42 @@ def test_slides_keep_their_numbers_and_tables():
 
     last = parsed.elements[-1]
     assert (last.text, last.slide, last.header) == ("g | h | i", 3, "a | b | c")
+
+
+_STRICT = {
+    "officeDocument/2006/extended-properties": "officeDocument/extendedProperties",
+    "officeDocument/2006": "officeDocument",
+    "presentationml/2006": "presentationml",
+    "drawingml/2006": "drawingml",
+}
+
+
+def test_strict_presentation_reads_like_a_transitional_one(tmp_path: Path):
+    usual = _DOCUMENTS / "diagram.pptx"
+    parts: dict[str, str | bytes] = {}
+    with zipfile.ZipFile(usual) as archive:
+        for name in archive.namelist():
+            data = archive.read(name)
+            for old, new in _STRICT.items():
+                old_name = f"http://schemas.openxmlformats.org/{old}/".encode()
+                data = data.replace(old_name, f"http://purl.oclc.org/ooxml/{new}/".encode())
+            parts[name] = data
+    strict = write_package(tmp_path / "strict.pptx", parts)
+
+    assert b"purl.oclc.org" in zipfile.ZipFile(strict).read("ppt/presentation.xml")
+    assert _parse(strict) == _parse(usual)
+
+
+def test_show_reads_like_a_presentation(tmp_path: Path):
+    usual = _DOCUMENTS / "cells.pptx"
+    with zipfile.ZipFile(usual) as archive:
+        parts: dict[str, str | bytes] = {name: archive.read(name) for name in archive.namelist()}
+    types = bytes(parts["[Content_Types].xml"])
+    parts["[Content_Types].xml"] = types.replace(b"presentation.main+xml", b"slideshow.main+xml")
+    show = write_package(tmp_path / "show.ppsx", parts)
+
+    assert parts["[Content_Types].xml"] != types
+    assert _parse(show).elements == _parse(usual).elements
 
 
 def test_text_of_a_diagram_is_found():

@@ -1,6 +1,6 @@
 """Find the encoding of real texts: how many come back letter by letter.
 
-    python benchmarks/encodings.py CORPUS_DIR [--chars 40 120 400 2000]
+    python benchmarks/text_encodings.py CORPUS_DIR [--chars 40 120 400 2000]
 
 Texts are taken from the corpus's own books and guides in French, English, Russian, Japanese, Korean
 and Chinese (both scripts), cut into samples, written in each encoding of their language, and read

@@ -1,0 +1,120 @@
+"""One HTTP connection pool to one provider.
+
+Mistral, OpenAI-compatible servers and Ollama are each one POST away, so this speaks to them
+directly: their SDKs come with another HTTP library each, differ between generations in import paths
+and errors, and cap neither the time nor the size of an answer.
+
+Invariants: a request ends within its deadline, however slowly bytes drip; an answer above the cap
+is cut off, and cannot grow by unpacking, since none is asked for packed; redirects are never
+followed; the key stands in no message.
+"""
+
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import certifi
+import httpx
+
+from index_store.embedders.remote.options import MEBIBYTE, RemoteOptions
+from index_store.errors import TransientError, UsageError
+
+ERROR_BYTES = 16_384  # of an answer that is an error, more is not read
+CONNECT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer.
+
+    Attributes:
+        status: HTTP status.
+        headers: With lower-case names.
+        body: All of it, or its beginning when the status is an error.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class ProviderClient:
+    """Posts JSON to one provider; safe for threads.
+
+    Args:
+        base_url: Address up to the provider's own paths.
+        options: How it is reached.
+        clock: Seconds that never go back.
+
+    Raises:
+        UsageError: Address, proxy or certificates cannot be used.
+    """
+
+    def __init__(
+        self, base_url: str, options: RemoteOptions, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._clock = clock
+        self._cap_bytes = options.response_mib * MEBIBYTE
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        if options.key is not None:
+            headers["Authorization"] = f"Bearer {options.key.get_secret_value()}"
+        try:
+            self._http = httpx.Client(
+                headers=headers,
+                follow_redirects=False,
+                proxy=options.proxy or None,
+                verify=ssl.create_default_context(cafile=options.ca_bundle or certifi.where()),
+                limits=httpx.Limits(max_connections=max(4, 2 * options.limits.in_flight)),
+            )
+        except (OSError, ValueError, httpx.InvalidURL, UnicodeEncodeError) as error:
+            raise UsageError(
+                f"embedder at {self._base_url}: proxy, certificates or key cannot be used "
+                f"({type(error).__name__})"
+            ) from None
+
+    def post(self, path: str, body: bytes, timeout_s: float) -> Reply:
+        """Send one request.
+
+        Args:
+            path: Below the base URL.
+            body: JSON.
+            timeout_s: Seconds until the last byte of the answer.
+
+        Raises:
+            TransientError: No answer in time, a broken connection, or an answer above the cap.
+            UsageError: The address is no address.
+        """
+        deadline = self._clock() + timeout_s
+        url = f"{self._base_url}{path}"
+        try:
+            timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
+            with self._http.stream("POST", url, content=body, timeout=timeout) as response:
+                cap = self._cap_bytes if response.status_code == 200 else ERROR_BYTES
+                data = self._read(response, cap, deadline)
+                if len(data) > cap and response.status_code == 200:
+                    raise TransientError(f"embedder at {url}: the answer has more than {cap} bytes")
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return Reply(status=response.status_code, headers=headers, body=data[:cap])
+        except httpx.TimeoutException as error:
+            raise TransientError(f"embedder at {url}: no answer within {timeout_s:g} s") from error
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise UsageError(f"embedder at {url}: this is no address: {error}") from error
+        except httpx.HTTPError as error:
+            raise TransientError(f"embedder at {url}: {type(error).__name__}") from error
+
+    def close(self) -> None:
+        """Close every connection; calling it twice is harmless."""
+        self._http.close()
+
+    def _read(self, response: httpx.Response, cap: int, deadline: float) -> bytes:
+        """Read up to one piece more than `cap` bytes, however slowly they come."""
+        data = bytearray()
+        for piece in response.iter_raw():
+            data += piece
+            if self._clock() > deadline:
+                raise TransientError(f"embedder at {response.url}: the answer dripped too slowly")
+            if len(data) > cap:
+                break
+        return bytes(data)

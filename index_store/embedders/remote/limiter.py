@@ -1,0 +1,178 @@
+"""One limiter for all threads of a run, and through a shared file for all processes.
+
+Requests in flight follow the provider: one more for each round of answers, half as many when it
+says that it is busy. A wait that it asks for holds back everybody who shares the pace.
+
+Invariant: while a provider is down, at most one request is out to see whether it is back.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from math import inf
+
+from index_store.embedders.remote.options import PaceOptions
+from index_store.embedders.remote.pace import MINUTE_S, PaceKeeper, held_back, keeper, place
+from index_store.errors import StoppedError, TransientError
+
+logger = logging.getLogger(__name__)
+
+DOWN_AFTER = 5  # failures in a row, of all threads together
+REQUESTS_HEADERS = ("x-ratelimit-limit-req-minute", "x-ratelimit-limit-requests")
+TOKENS_HEADERS = ("x-ratelimit-limit-tokens-minute", "x-ratelimit-limit-tokens")
+REMAINING_HEADERS = ("x-ratelimit-remaining-req-minute", "x-ratelimit-remaining-requests")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clocks:
+    """What a limiter reads and how it waits; simulated in tests.
+
+    Attributes:
+        wall: Seconds that all processes agree on.
+        wait: Waits for some seconds; True when it was interrupted.
+    """
+
+    wall: Callable[[], float]
+    wait: Callable[[float], bool]
+
+
+class Limiter:
+    """Lets requests go; safe for threads.
+
+    Args:
+        name: What the provider is called in messages.
+        options: What it allows.
+        in_flight: Most requests at a time.
+        clocks: None for the real ones.
+    """
+
+    def __init__(
+        self, name: str, options: PaceOptions, in_flight: int, clocks: Clocks | None = None
+    ) -> None:
+        self._name = name
+        self._options = options
+        self._keeper: PaceKeeper = keeper(options)
+        self._most = in_flight
+        self._room = float(in_flight)
+        self._out = 0
+        self._failures = 0
+        self._down_since: float | None = None
+        self._changed = threading.Condition()
+        self._ended = threading.Event()
+        self._clocks = clocks or Clocks(wall=time.time, wait=self._ended.wait)
+
+    @property
+    def options(self) -> PaceOptions:
+        """The limits, with those that the provider told meanwhile."""
+        return self._options
+
+    @contextmanager
+    def turn(self, tokens: int) -> Iterator[None]:
+        """Wait until a request may go, and count it as in flight inside the context.
+
+        Raises:
+            StoppedError: The limiter was closed.
+        """
+        with self._changed:
+            while self._out >= max(1, int(self._room)):
+                self._changed.wait(1.0)
+                self._check_open()
+            self._out += 1
+        try:
+            with self._changed:
+                now = self._clocks.wall()
+                wait_s = self._keeper.take(
+                    lambda allowed: place(allowed, self._options, tokens, now)
+                )
+            self.wait(wait_s)
+            yield
+        finally:
+            with self._changed:
+                self._out -= 1
+                self._changed.notify_all()
+
+    def succeeded(self, headers: Mapping[str, str]) -> None:
+        """Learn from an answer: room for one more, and the limits that its headers tell."""
+        with self._changed:
+            if self._down_since is not None:
+                logger.warning("embedder %s answers again", self._name)
+            self._failures, self._down_since = 0, None
+            self._room = min(float(self._most), self._room + 1.0 / max(1.0, self._room))
+            self._learn(headers)
+            self._changed.notify_all()
+
+    def pushed_back(self, retry_after_s: float | None, why: str) -> None:
+        """Learn that the provider is busy or out of reach.
+
+        Raises:
+            TransientError: It has been out of reach for longer than a run is patient.
+        """
+        now = self._clocks.wall()
+        with self._changed:
+            self._failures += 1
+            self._room = max(1.0, self._room / 2)
+            if retry_after_s:
+                self._hold_back(now + retry_after_s)
+            if self._failures < DOWN_AFTER:
+                return
+            if self._down_since is None:
+                self._down_since = now
+                logger.warning(
+                    "embedder %s does not answer (%s); the run pauses, what is embedded is kept",
+                    self._name,
+                    why,
+                )
+            self._room = 1.0
+            down_s = now - self._down_since
+        if down_s > self._options.give_up_s:
+            raise TransientError(
+                f"embedder {self._name} has been out of reach for {down_s:.0f} s ({why}); "
+                "what is embedded is kept, run again when it is back"
+            )
+
+    def wait(self, seconds: float) -> None:
+        """Wait, unless the limiter is closed meanwhile.
+
+        Raises:
+            StoppedError: It was.
+        """
+        if seconds > 0:
+            self._clocks.wait(seconds)
+        self._check_open()
+
+    def close(self) -> None:
+        """Wake and stop everybody who waits; calling it twice is harmless."""
+        self._ended.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    def _check_open(self) -> None:
+        if self._ended.is_set():
+            raise StoppedError("the run was interrupted")
+
+    def _learn(self, headers: Mapping[str, str]) -> None:
+        limits = self._options
+        self._options = replace(
+            limits,
+            requests_per_minute=limits.requests_per_minute or _number(headers, REQUESTS_HEADERS),
+            tokens_per_minute=limits.tokens_per_minute or _number(headers, TOKENS_HEADERS),
+        )
+        if headers.get(REMAINING_HEADERS[0], headers.get(REMAINING_HEADERS[1])) == "0":
+            now = self._clocks.wall()
+            self._hold_back(now + MINUTE_S / (self._options.requests_per_minute or MINUTE_S))
+
+    def _hold_back(self, until: float) -> None:
+        self._keeper.take(lambda allowed: (held_back(allowed, until), 0.0))
+
+
+def _number(headers: Mapping[str, str], names: tuple[str, ...]) -> float | None:
+    """Return the first limit that is told and makes sense."""
+    for name in names:
+        with suppress(KeyError, ValueError):
+            told = float(headers[name])
+            if 1 <= told < inf:
+                return told
+    return None

@@ -1,0 +1,74 @@
+"""How a provider over the network is reached, paced and paid."""
+
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+from index_store.embedder import RequestLimits
+from index_store.errors import UsageError
+
+MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaceOptions:
+    """What the provider allows, and how long a run is patient.
+
+    Attributes:
+        requests_per_minute: Requests in a minute, None for no limit.
+        tokens_per_minute: Tokens in a minute, None for no limit.
+        shared_file: File that holds the pace of all processes of this machine; empty for this
+            process alone.
+        retries: Tries of one request beyond the first, when the provider is busy.
+        backoff_s: Longest wait before the second try; doubles with each further one.
+        backoff_cap_s: Where doubling ends.
+        give_up_s: Seconds for which the provider may be out of reach before the run gives up.
+
+    Raises:
+        UsageError: A value is out of range.
+    """
+
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    shared_file: str = ""
+    retries: int = 8
+    backoff_s: float = 1.0
+    backoff_cap_s: float = 60.0
+    give_up_s: float = 900.0
+
+    def __post_init__(self) -> None:
+        for name in ("requests_per_minute", "tokens_per_minute"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UsageError(f"{name} must be above 0, found {value}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteOptions:
+    """A provider over the network.
+
+    Attributes:
+        base_url: Address up to the provider's own paths; empty for the provider's usual one.
+        key: Sent as a bearer token; None when there is none. Never shown.
+        timeout_s: Seconds from the beginning of a request to the last byte of its answer.
+        question_timeout_s: The same for a question that a person is waiting for.
+        response_mib: MiB above which an answer is cut off.
+        proxy: Address of an HTTP proxy; empty for what the environment says.
+        ca_bundle: File of trusted certificates; empty for the usual ones.
+        limits: What one request may hold.
+        pace: What the provider allows.
+        price_per_million_tokens: None for the price known for the model.
+    """
+
+    base_url: str = ""
+    key: SecretStr | None = None
+    timeout_s: float = 60.0
+    question_timeout_s: float = 5.0
+    response_mib: int = 64
+    proxy: str = ""
+    ca_bundle: str = ""
+    limits: RequestLimits = field(
+        default_factory=lambda: RequestLimits(texts=128, tokens=16_000, in_flight=4)
+    )
+    pace: PaceOptions = field(default_factory=PaceOptions)
+    price_per_million_tokens: float | None = None

@@ -1,0 +1,52 @@
+"""What a run may spend on embedding, and what it has spent.
+
+Invariant: a request is paid for before it is sent, so the budget is never passed, not even by
+requests that are under way at the same time.
+"""
+
+import threading
+
+from index_store.errors import StoppedError
+
+MILLION = 1_000_000
+
+
+class Purse:
+    """Pays for tokens; safe for threads.
+
+    Args:
+        price_per_million_tokens: In the provider's currency.
+        budget: Most that may be spent in this run; None for no bound.
+    """
+
+    def __init__(self, price_per_million_tokens: float, budget: float | None) -> None:
+        self._price = price_per_million_tokens
+        self._budget = budget
+        self._spent = 0.0
+        self._lock = threading.Lock()
+
+    @property
+    def spent(self) -> float:
+        """What was paid so far, in the provider's currency."""
+        return self._spent
+
+    def pay(self, tokens: int) -> None:
+        """Pay for a request.
+
+        Raises:
+            StoppedError: It would pass the budget; nothing is paid then.
+        """
+        cost = tokens * self._price / MILLION
+        with self._lock:
+            if self._budget is not None and self._spent + cost > self._budget:
+                raise StoppedError(
+                    f"the budget of {self._budget:g} would be passed: {self._spent:.4g} is spent, "
+                    f"the next request costs {cost:.4g}; what is embedded is kept, run again with "
+                    "a larger --budget"
+                )
+            self._spent += cost
+
+    def refund(self, tokens: int) -> None:
+        """Take back what a refused request would have cost."""
+        with self._lock:
+            self._spent -= tokens * self._price / MILLION

@@ -1,0 +1,77 @@
+"""A run whose vectors come from a provider over the network, through the console script."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mistralai.client import Mistral
+
+from tests.support.command_line import CommandLine
+from tests.support.embedding_server import KEY, Behaviour, EmbeddingServer
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddingServer]:
+    with EmbeddingServer(Behaviour(plan=["429-seconds", "500"])).running() as running:
+        yield running
+
+
+def write_notes(source: Path, count: int = 6) -> None:
+    source.mkdir(exist_ok=True)
+    for number in range(count):
+        text = f"Note {number}. " + f"The tide of day {number} came in at hour {number * 3}. " * 5
+        (source / f"{number}.txt").write_text(text)
+
+
+def told(server: EmbeddingServer, *more: str) -> list[str]:
+    return [
+        *("--source", "notes", "--store", "store", "--embedder", "mistral:test@16"),
+        *("--set", f"embed_url={server.url}", "--set", f"embed_api_key={KEY}", *more),
+    ]
+
+
+def test_a_second_build_a_renamed_source_and_another_graph_ask_nothing(
+    nightpress: CommandLine, server: EmbeddingServer
+):
+    write_notes(nightpress.folder / "notes")
+    first = nightpress("run", "--json", *told(server, "--set", "embed_price=100"))
+    run = first.json
+    assert run["documents"]["added"] == 6
+    assert run["cost"]["spent"] == pytest.approx(run["embedding"]["tokens"] / 10_000)
+    asked = len(server.seen.requests)
+    nightpress("run", "--json", "--full", *told(server))
+    nightpress("run", "--json", "--full", *told(server, "--set", "hnsw_m=16"))
+    (nightpress.folder / "notes").rename(nightpress.folder / "renamed")
+    moved = ["renamed" if word == "notes" else word for word in told(server)]
+    nightpress("run", "--json", *moved)
+    assert len(server.seen.requests) == asked
+    stored = b"".join(
+        path.read_bytes() for path in (nightpress.folder / "store").rglob("*") if path.is_file()
+    )
+    assert KEY.encode() not in stored
+    assert KEY not in first.err
+
+
+def test_a_budget_stops_a_run_before_it_is_passed(nightpress: CommandLine, server: EmbeddingServer):
+    write_notes(nightpress.folder / "notes")
+    options = told(server, "--set", "embed_price=1000000", "--budget", "1")
+    ended = nightpress("run", *options, code=3)
+    assert "the budget of 1 would be passed" in ended.err
+    assert not [texts for texts in server.seen.requests if any("Note" in text for text in texts)]
+
+
+def test_a_wrong_key_stops_a_run_with_the_remedy(nightpress: CommandLine):
+    write_notes(nightpress.folder / "notes")
+    with EmbeddingServer(Behaviour(key="another")).running() as server:
+        ended = nightpress("run", *told(server), code=3)
+    assert "refuses the key" in ended.err
+    assert "embed_key_file" in ended.err
+    assert KEY not in ended.err
+
+
+def test_mistrals_own_client_understands_the_provider_of_these_tests():
+    with EmbeddingServer(Behaviour()).running() as server:
+        client = Mistral(api_key=KEY, server_url=server.ollama_url)
+        answer = client.embeddings.create(model="mistral-embed", inputs=["one", "two"])
+        assert [item.index for item in answer.data] == [0, 1]
+        assert answer.data[1].embedding == pytest.approx(server.true_vector("two").tolist())
