@@ -6,6 +6,7 @@ from flows.links import link_options
 from flows.run_settings import cache_options, remote_options
 from flows.settings import Settings
 from retriever.options import RetrieverOptions
+from retriever.reranking import RerankOptions, RerankShape
 from retriever.server import serve
 
 
@@ -26,3 +27,22 @@ def serve_store(settings: Settings) -> None:
         err=True,
     )
     serve(options)
+
+
+def rerank_options(settings: Settings) -> RerankOptions | None:
+    """Return who reranks, or None.
+
+    Raises:
+        UsageError: The address is missing.
+    """
+    if settings.rerank_shape == "none":
+        return None
+    key = settings.rerank_api_key
+    return RerankOptions(
+        shape=RerankShape(settings.rerank_shape),
+        url=settings.rerank_url,
+        model=settings.rerank_model,
+        api_key="" if key is None else key.get_secret_value(),
+        deadline_s=settings.rerank_deadline_s,
+        candidates=settings.rerank_candidates,
+    )

@@ -40,6 +40,9 @@ SCHEMA = pa.schema(
 )
 
 
+_TEXT, _URI = SCHEMA.get_field_index("text"), SCHEMA.get_field_index("uri")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredChunk:
     """One row of a chunk table.
@@ -140,6 +143,9 @@ class ChunkTable:
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table
+        self._batches = table.to_batches()
+        if any(len(batch) != BATCH_ROWS for batch in self._batches[:-1]):
+            self._batches = table.combine_chunks().to_batches(max_chunksize=BATCH_ROWS)
 
     @classmethod
     def open(cls, path: Path, *, rows: int | None = None) -> "ChunkTable":
@@ -171,22 +177,25 @@ class ChunkTable:
 
     def take(self, rows: Sequence[int]) -> list[StoredChunk]:
         """Return rows in the order asked for; each is in [0, rows)."""
-        lines = [self._table.slice(row, 1).to_pylist()[0] for row in rows]
-        return [_from_line(line) for line in lines]
+        return [_from_line(self._line(row)) for row in rows]
 
     def text(self, row: int) -> str:
         """Return the text of one row; much cheaper than `take`."""
-        text: str = self._table.column("text")[row].as_py()
+        text: str = self._batches[row // BATCH_ROWS].column(_TEXT)[row % BATCH_ROWS].as_py()
         return text
 
     def uri(self, row: int) -> str:
         """Return the name under which one row was written; much cheaper than `take`."""
-        uri: str = self._table.column("uri")[row].as_py()
+        uri: str = self._batches[row // BATCH_ROWS].column(_URI)[row % BATCH_ROWS].as_py()
         return uri
 
     def read(self, start: int, end: int) -> list[StoredChunk]:
         """Return the rows [start, end) in order."""
         return [_from_line(line) for line in self._table.slice(start, end - start).to_pylist()]
+
+    def _line(self, row: int) -> dict[str, Any]:
+        batch, place = self._batches[row // BATCH_ROWS], row % BATCH_ROWS
+        return {name: batch.column(n)[place].as_py() for n, name in enumerate(SCHEMA.names)}
 
     def text_hashes(self, start: int, end: int) -> list[bytes]:
         """Return the keys of the embeddings of the rows [start, end)."""

@@ -77,11 +77,13 @@ def select(candidates: Sequence[Candidate], options: SearchOptions, uri_of: UriO
         At most `options.most`; a text of one document only once.
     """
     kept: list[Chosen] = []
-    vectors: list[Vectors] = []
+    vectors: Vectors | None = None
     per_document: Counter[str] = Counter()
     for candidate, vector in _with_vectors(candidates, options):
         uri = uri_of(candidate)
-        same = _same_as(candidate, uri, vector, kept, vectors, options)
+        if vectors is None:
+            vectors = np.empty((options.most, len(vector)), np.float32)
+        same = _same_as(candidate, uri, kept, vectors[: len(kept)] @ vector, options)
         if same is not None:
             if uri != same.uri and uri not in same.also_in:
                 same.also_in.append(uri)
@@ -89,8 +91,8 @@ def select(candidates: Sequence[Candidate], options: SearchOptions, uri_of: UriO
         if options.per_document is not None and per_document[uri] == options.per_document:
             continue
         per_document[uri] += 1
+        vectors[len(kept)] = vector
         kept.append(Chosen(candidate, uri))
-        vectors.append(vector)
         if len(kept) == options.most:
             break
     if options.adaptive is None:
@@ -124,17 +126,14 @@ def _passes(candidate: Candidate, min_score: float | None) -> bool:
 def _same_as(
     candidate: Candidate,
     uri: str,
-    vector: Vectors,
     kept: Sequence[Chosen],
-    vectors: Sequence[Vectors],
+    cosines: Vectors,
     options: SearchOptions,
 ) -> Chosen | None:
     """Return the hit that says the same already, or None."""
-    if not kept:
+    if not kept or cosines.max() < NEAR_COSINE:
         return None
-    alike: list[int] = np.flatnonzero(np.asarray(vectors) @ vector >= NEAR_COSINE).tolist()
-    if not alike:
-        return None
+    alike: list[int] = np.flatnonzero(cosines >= NEAR_COSINE).tolist()
     text = candidate.shard.chunks.text(candidate.row)
     for place in alike:
         other = kept[place]

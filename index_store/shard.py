@@ -236,8 +236,10 @@ class ShardReader:
             short = (rows >= 0).sum(axis=1) < min(found, there_are)
             if short.any():
                 scores[short], rows[short] = self._compare_all(queries[short], found, wanted)
-        padding = ((0, 0), (0, k - found))
         scores = np.where(rows < 0, np.float32(-np.inf), scores)
+        if found == k:
+            return scores, rows
+        padding = ((0, 0), (0, k - found))
         return (
             np.pad(scores, padding, constant_values=-np.inf).astype(np.float32),
             np.pad(rows, padding, constant_values=-1).astype(np.int64),

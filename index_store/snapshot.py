@@ -37,6 +37,7 @@ MIN_CANDIDATES = 50  # hits looked at for repeated texts
 # Hits looked at for verbatim quotations: of real sentences, 98 % of the chunks that hold them are
 # among the first 50, and all but one in a thousand among the first 200.
 QUOTATION_CANDIDATES = 200
+QUOTATIONS_BY_WORDS = 30  # the same when words were looked at
 DEFAULT_SEARCH = SearchOptions()
 
 _logger = logging.getLogger(__name__)
@@ -201,7 +202,7 @@ class Snapshot:
         depth = max(depth, 4 * options.most)
         found = self._finder.find(question.text, query, options, depth)
         if quotation.is_long_enough:
-            for each in found:
+            for each in _may_quote(found):
                 each.verbatim = quotation.is_in(each.shard.chunks.text(each.row))
             found.sort(key=lambda each: not each.verbatim)  # stable: each group keeps its order
         if options.recency is not None:
@@ -271,6 +272,16 @@ class Snapshot:
         if options.needs_cosine:
             raise UsageError("a bound on cosine similarity needs the question's vector")
         return None
+
+
+def _may_quote(found: Sequence[Candidate]) -> Sequence[Candidate]:
+    """Return the candidates that may hold the question word for word.
+
+    Whoever says all of its words is among the first by words, if words were looked at.
+    """
+    by_words = [each for each in found if each.lexical is not None]
+    by_words.sort(key=lambda each: -(each.lexical or 0.0))
+    return by_words[:QUOTATIONS_BY_WORDS] or found
 
 
 def _uri_of(candidate: Candidate) -> str:

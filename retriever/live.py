@@ -20,6 +20,7 @@ from index_store.snapshot import Snapshot, SnapshotOptions
 from index_store.storage.base import Storage
 from retriever.generation import Generation
 from retriever.options import RetrieverOptions
+from retriever.reranking import RerankStage
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class LiveCollection:
         options: Channel, retry time and the bound of exact search.
         clock_ms: Milliseconds since the epoch.
         cache: Copies of a store without local files, shared by all collections.
+        rerank: Reranks hits, shared by all collections; None for no reranking.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class LiveCollection:
         clock_ms: Clock,
         *,
         cache: LocalCache | None = None,
+        rerank: RerankStage | None = None,
     ) -> None:
         self.name = name
         self._storage = storage
@@ -95,6 +98,7 @@ class LiveCollection:
         self._options = options
         self._clock_ms = clock_ms
         self._cache = cache
+        self._rerank = rerank
         self._log = CommitLog(storage, name, clock_ms=clock_ms)
         self._live: Generation | None = None
         self._draining: Generation | None = None
@@ -211,7 +215,7 @@ class LiveCollection:
             cache=self._cache,
         )
         snapshot = Snapshot.open_published(self._storage, published, options=options)
-        generation = Generation(snapshot, embedder, self._clock_ms())
+        generation = Generation(snapshot, embedder, self._clock_ms(), rerank=self._rerank)
         try:
             generation.warm()
         except BaseException:

@@ -6,6 +6,7 @@ from index_store.cache import CacheOptions
 from index_store.embedders.remote.options import RemoteOptions
 from index_store.errors import UsageError
 from retriever.links import LinkOptions
+from retriever.reranking import RerankOptions
 
 _POSITIVE = (
     "poll_s",
@@ -37,6 +38,7 @@ class RetrieverOptions:
         search_threads: Searches that run at the same time; others wait.
         links: Where the documents themselves are served.
         cache: Where copies of a store without local files are kept; None for temporary ones.
+        rerank: Who puts hits into a better order, or None.
         remote: How an embedding provider over the network is asked for the vector of a question.
 
     Raises:
@@ -57,6 +59,7 @@ class RetrieverOptions:
     search_threads: int = 4
     links: LinkOptions = field(default_factory=LinkOptions)
     cache: CacheOptions | None = None
+    rerank: RerankOptions | None = None
     remote: RemoteOptions = field(default_factory=RemoteOptions)
 
     def __post_init__(self) -> None:

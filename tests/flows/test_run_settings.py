@@ -9,9 +9,11 @@ from pydantic import SecretStr
 
 from flows.links import link_options
 from flows.run_settings import available_cores, new_run_id, run_options
+from flows.serving import rerank_options
 from flows.settings import Settings, load_settings
 from index_store.errors import UsageError
 from retriever.links import LinkOptions
+from retriever.reranking import RerankOptions, RerankShape
 from tasks.stages.listing import Source
 from tasks.stages.parsing.parse_options import OcrMode
 from tasks.stages.run_options import RunOptions
@@ -87,6 +89,12 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
 }
 # What only commands that look or serve heed, shown by tests of those.
 ELSEWHERE = {
+    "rerank_shape",
+    "rerank_url",
+    "rerank_model",
+    "rerank_api_key",
+    "rerank_deadline_s",
+    "rerank_candidates",
     "embed_key_file",
     "embed_key_block",
     "mistral_api_key",
@@ -185,3 +193,23 @@ def test_the_key_for_mistral_goes_to_nobody_else():
     for embedder, expected in (("mistral", SecretStr("secret")), ("openai:m@3", None)):
         settings = load_settings({"embedder": embedder}, environment).settings
         assert run_options(settings, "run-1").embed.remote.key == expected
+
+
+def test_the_settings_of_reranking_reach_the_retriever():
+    assert rerank_options(load_settings({}, {}).settings) is None
+    given = {
+        "rerank_shape": "jina",
+        "rerank_url": "http://judge/v1/rerank",
+        "rerank_model": "m",
+        "rerank_api_key": "secret",
+        "rerank_deadline_s": 0.5,
+        "rerank_candidates": 20,
+    }
+    assert rerank_options(load_settings(given, {}).settings) == RerankOptions(
+        shape=RerankShape.JINA,
+        url="http://judge/v1/rerank",
+        model="m",
+        api_key="secret",
+        deadline_s=0.5,
+        candidates=20,
+    )
