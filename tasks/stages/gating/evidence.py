@@ -25,6 +25,7 @@ from tasks.stages.gating.suites import Measured
 
 SAMPLE_CHUNKS = 1000  # new chunks that are looked at, spread over the new shards
 SAMPLE_HITS = 3  # hits among which a text asked for word for word must be
+PROBE_REQUEST_TEXTS = 4  # whole chunks, of which every provider takes four at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +150,7 @@ def _probe_frame(
     places = [place * len(known) // count for place in range(count)] if count else []
     agreement: list[float] = []
     reached: list[float] = []
-    size = max(1, min(probe.embedder.max_batch, count))
+    size = max(1, min(probe.embedder.limits.texts, PROBE_REQUEST_TEXTS))
     for start in range(0, count, size):
         batch = places[start : start + size]
         fresh = probe.embedder.embed([known[place].chunk.text for place in batch])
