@@ -27,8 +27,8 @@ K = 10
 CENTRES = 2000
 ROWS_PER_DOCUMENT = 10
 WORDS = 30_000
-WORDS_PER_ROW = 120
-ROUNDS = 5
+WORDS_PER_ROW = 60
+ROUNDS = 4
 WARM = 50  # questions before the clock runs
 
 Ask = Callable[[int], object]

@@ -14,6 +14,8 @@ from flows.settings import Settings, load_settings
 from index_store.errors import UsageError
 from retriever.links import LinkOptions
 from retriever.reranking import RerankOptions, RerankShape
+from tasks.stages.gating.expectation import Severity
+from tasks.stages.gating.options import EngineName
 from tasks.stages.listing import Source
 from tasks.stages.parsing.parse_options import OcrMode
 from tasks.stages.run_options import RunOptions
@@ -86,6 +88,21 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     "max_shard_rows": ("1000", lambda run: run.build.max_shard_rows, 1000),
     "checkpoint_rows": ("500", lambda run: run.build.checkpoint_rows, 500),
     "exact_rows": ("0", lambda run: run.build.exact_rows, 0),
+    "gate_engine": ("built-in", lambda run: run.gates.engine, EngineName.BUILT_IN),
+    "gate_severity": (
+        "outcomes=off golden=warn",
+        lambda run: run.gates.severities,
+        {"outcomes": Severity.OFF, "golden": Severity.WARN},
+    ),
+    "gate_probe_texts": ("0", lambda run: run.gates.probe_texts, 0),
+    "gate_growth": ("9", lambda run: run.gates.growth, 9.0),
+    "golden_questions": ("q.yaml", lambda run: run.gates.golden_path, "q.yaml"),
+    "golden_hits": ("3", lambda run: run.gates.golden_hits, 3),
+    "golden_drop": ("0.2", lambda run: run.gates.golden_drop, 0.2),
+    "golden_least": ("0.8", lambda run: run.gates.golden_least, 0.8),
+    "replay_log": ("audit.jsonl", lambda run: run.gates.replay_path, "audit.jsonl"),
+    "replay_questions": ("7", lambda run: run.gates.replay_questions, 7),
+    "replay_overlap": ("0.9", lambda run: run.gates.replay_overlap, 0.9),
 }
 # What only commands that look or serve heed, shown by tests of those.
 ELSEWHERE = {
