@@ -89,18 +89,19 @@ class _Reader:
             self._read_children(children, inner)
 
     def _read_children(self, children: list[etree._Element], level: int) -> None:
+        """Add children in order; what follows a title stands under it."""
         fields: list[etree._Element] = []
+        below = level
         for position, child in enumerate(children):
             if _is_title(child) and position + 1 < len(children):
                 self._add_fields(fields)
                 self._builder.add_heading("".join(_texts(child)), min(level + 1, _DEEPEST_LEVEL))
-                self._read_children(children[position + 1 :], level + 1)
-                return
-            if _is_field(child):
+                below = level + 1
+            elif _is_field(child):
                 fields.append(child)
             else:
                 self._add_fields(fields)
-                self.read(child, level=level)
+                self.read(child, level=below)
         self._add_fields(fields)
 
     def _add_fields(self, fields: list[etree._Element]) -> None:
@@ -127,8 +128,9 @@ class _Reader:
 
 
 def _is_title(node: etree._Element) -> bool:
-    text = "".join(_texts(node)).strip()
-    return local_name(node).lower() in _TITLES and 0 < len(text) <= _LONGEST_TITLE
+    if local_name(node).lower() not in _TITLES:
+        return False
+    return 0 < len("".join(_texts(node)).strip()) <= _LONGEST_TITLE
 
 
 def _is_field(node: etree._Element) -> bool:

@@ -63,6 +63,8 @@ def _parse(path: Path, kind: str) -> ParsedDocument:
         )
         made = source.with_suffix(f".{new}")
         if not made.is_file():
-            detail = f"LibreOffice made no .{new} of it, exit code {done.returncode}"
-            raise ParseRefused(Reason.CORRUPT, detail)
+            if done.returncode:
+                detail = f"LibreOffice failed with exit code {done.returncode}: save it as .{new}"
+                raise ParseRefused(Reason.UNSUPPORTED, detail)
+            raise ParseRefused(Reason.CORRUPT, f"LibreOffice made no .{new} of it")
         return parse(made)

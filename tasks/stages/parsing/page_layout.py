@@ -1,4 +1,4 @@
-"""The lines of a page made paragraphs and headings.
+"""The lines of a page made paragraphs, headings and rows of tables.
 
 Invariant: no word of the page is lost; hyphens that only part a word at a line's end are removed.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from tasks.stages.parsing.builder import ElementBuilder
 from tasks.stages.parsing.elements import ElementKind
 from tasks.stages.parsing.normalisation import one_line
+from tasks.stages.parsing.table_lines import find_rows
 
 # PDFium writes U+FFFE for a hyphen at the end of a line and joins the lines.
 _MARKED = re.compile(r"([^\s\ufffe]*)\ufffe(?:\r?\n)?(?=(\w?))")
@@ -35,6 +36,18 @@ def add_page(builder: ElementBuilder, text: str, headings: Sequence[tuple[int, s
             titles[title.casefold()] = (level, title)
         else:
             builder.add_heading(title, level)
+    rows = find_rows(lines)
+    begin = 0
+    for place in [*rows, len(lines)]:
+        _add_prose(builder, lines[begin:place], titles)
+        if place in rows:
+            builder.add_row(rows[place])
+        begin = place + 1
+
+
+def _add_prose(
+    builder: ElementBuilder, lines: Sequence[str], titles: dict[str, tuple[int, str]]
+) -> None:
     for paragraph in _paragraphs(lines, titles):
         level, title = titles.pop(paragraph.casefold(), (0, ""))
         if level:

@@ -213,3 +213,18 @@ def test_old_word_document_goes_through_libreoffice_where_it_is_installed(
     parsed = parse_as(path, parser_for(path.name))
 
     assert [element.text for element in parsed.elements] == ["three plain words"]
+
+
+def test_libreoffice_that_does_not_run_is_told_from_a_damaged_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    program = tmp_path / "soffice"
+    program.write_text("#!/bin/sh\nexit 127\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    path = _old_document(tmp_path)
+
+    with pytest.raises(ParseRefused, match="exit code 127: save it as") as caught:
+        parse_as(path, parser_for(path.name))
+
+    assert caught.value.reason is Reason.UNSUPPORTED
