@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from index_store.cache import CacheOptions
 from index_store.embedders.remote.options import RemoteOptions
 from index_store.errors import UsageError
+from retriever.access import AccessOptions
+from retriever.chat.options import ChatOptions
 from retriever.links import LinkOptions
 
 _POSITIVE = (
@@ -14,6 +16,7 @@ _POSITIVE = (
     "max_k",
     "max_query_chars",
     "max_body_bytes",
+    "max_chat_bytes",
     "search_threads",
 )
 
@@ -38,6 +41,10 @@ class RetrieverOptions:
         links: Where the documents themselves are served.
         cache: Where copies of a store without local files are kept; None for temporary ones.
         remote: How an embedding provider over the network is asked for the vector of a question.
+        max_chat_bytes: Longest body of a chat, whose history and tools make it longer.
+        chat: How questions in a chat are answered.
+        access: Who may ask.
+        requests_per_minute: Of one key and user, None for no limit.
 
     Raises:
         UsageError: A value is out of range; every one that is gets named.
@@ -58,6 +65,10 @@ class RetrieverOptions:
     links: LinkOptions = field(default_factory=LinkOptions)
     cache: CacheOptions | None = None
     remote: RemoteOptions = field(default_factory=RemoteOptions)
+    max_chat_bytes: int = 4 << 20
+    chat: ChatOptions = field(default_factory=ChatOptions)
+    access: AccessOptions = field(default_factory=AccessOptions)
+    requests_per_minute: float | None = None
 
     def __post_init__(self) -> None:
         problems = [f"{name} must be above 0" for name in _POSITIVE if getattr(self, name) <= 0]

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import httpx
 import orjson
-from pydantic import SecretStr
 
 from index_store.errors import TransientError
+from retriever.chat.options import ModelOptions
 from retriever.chat.thinking import ThinkingSplitter
 
 logger = logging.getLogger(__name__)
@@ -23,39 +23,6 @@ logger = logging.getLogger(__name__)
 REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 LINE_BYTES = 1 << 20  # of one event, more is no answer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelOptions:
-    """A language model over the network.
-
-    Attributes:
-        base_url: Address up to `/chat/completions`; empty when there is no model.
-        key: Sent as a bearer token, or None.
-        models: Names, the first is asked first.
-        temperature: As the model takes it.
-        top_p: As the model takes it.
-        max_tokens: Of an answer.
-        timeout_s: Seconds until the first piece of an answer.
-        retries: Tries of one model beyond the first.
-        backoff_s: Wait before the second try; doubles with each further one.
-        cooldown_s: Seconds for which a model that failed is not asked.
-        at_once: Answers at the same time.
-        queue: Answers that may wait for their turn; more are refused.
-    """
-
-    base_url: str = ""
-    key: SecretStr | None = None
-    models: tuple[str, ...] = ()
-    temperature: float = 0.7
-    top_p: float = 0.9
-    max_tokens: int = 2048
-    timeout_s: float = 60.0
-    retries: int = 2
-    backoff_s: float = 0.5
-    cooldown_s: float = 45.0
-    at_once: int = 2
-    queue: int = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

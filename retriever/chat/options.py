@@ -2,8 +2,55 @@
 
 from dataclasses import dataclass, field
 
-from retriever.chat.backend import ModelOptions
-from retriever.chat.prompting import PromptOptions
+from pydantic import SecretStr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """A language model over the network.
+
+    Attributes:
+        base_url: Address up to `/chat/completions`; empty when there is no model.
+        key: Sent as a bearer token, or None.
+        models: Names, the first is asked first.
+        temperature: As the model takes it.
+        top_p: As the model takes it.
+        max_tokens: Of an answer.
+        timeout_s: Seconds until the first piece of an answer.
+        retries: Tries of one model beyond the first.
+        backoff_s: Wait before the second try; doubles with each further one.
+        cooldown_s: Seconds for which a model that failed is not asked.
+        at_once: Answers at the same time.
+        queue: Answers that may wait for their turn; more are refused.
+    """
+
+    base_url: str = ""
+    key: SecretStr | None = None
+    models: tuple[str, ...] = ()
+    temperature: float = 0.7
+    top_p: float = 0.9
+    max_tokens: int = 2048
+    timeout_s: float = 60.0
+    retries: int = 2
+    backoff_s: float = 0.5
+    cooldown_s: float = 45.0
+    at_once: int = 2
+    queue: int = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptOptions:
+    """How a model is told.
+
+    Attributes:
+        pack: Name of a prompt pack.
+        context_tokens: Tokens of sources at most.
+        history_tokens: Tokens of earlier messages at most.
+    """
+
+    pack: str = "strict"
+    context_tokens: int = 6000
+    history_tokens: int = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

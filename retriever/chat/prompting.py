@@ -8,34 +8,19 @@ no model ever follows one.
 import html
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
 from index_store.errors import UsageError
 from retriever.chat.conversation import Asked, Turn
 from retriever.chat.language import Language
+from retriever.chat.options import PromptOptions
 from retriever.chat.sources import Source, place_of, visible
 
 _FOLDER = files("retriever.chat.prompts")
 CHARS_PER_TOKEN = 4  # a cautious mean over French and English
 _CITED = re.compile(r"\[(\d+(?:\s*,\s*\d+)*)\]")
 _CLAIMED = re.compile(r"\b(?:article|art\.|page|p\.)\s*(\d+(?:[.-]\d+)*)", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptOptions:
-    """How a model is told.
-
-    Attributes:
-        pack: Name of a prompt pack.
-        context_tokens: Tokens of sources at most.
-        history_tokens: Tokens of earlier messages at most.
-    """
-
-    pack: str = "strict"
-    context_tokens: int = 6000
-    history_tokens: int = 4096
 
 
 def packs() -> tuple[str, ...]:
