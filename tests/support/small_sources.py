@@ -99,7 +99,11 @@ def texts_of(found: Iterable[tuple[str, Citation, str]]) -> set[str]:
 def pdf(text: str) -> bytes:
     """A PDF of one page that says `text`, which holds no parentheses."""
     lines = "".join(f"({line}) Tj T* " for line in text.splitlines() if line)
-    stream = f"BT /F1 9 Tf 12 TL 40 780 Td {lines}ET".encode()
+    return pdf_of(f"BT /F1 9 Tf 12 TL 40 780 Td {lines}ET".encode())
+
+
+def pdf_of(stream: bytes) -> bytes:
+    """A PDF of one page that is drawn by `stream`, with Helvetica as /F1."""
     bodies = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",

@@ -35,7 +35,18 @@ _FOREIGN = (
     (b"II*\x00", "a TIFF image"),
     (b"MM\x00*", "a TIFF image"),
     (b"SQLite format 3\x00", "an SQLite database"),
+    (b"ID3", "sound (MP3)"),
+    (b"OggS\x00", "sound or film (Ogg)"),
+    (b"fLaC\x00", "sound (FLAC)"),
+    (b"\x1aE\xdf\xa3", "a film (Matroska)"),
+    (b"\x00asm", "a program"),
+    (b"\xca\xfe\xba\xbe", "a program"),
+    (b"8BPS\x00\x01", "a Photoshop image"),
+    (b"wOF", "a font"),
+    (b"PAR1", "a Parquet table"),
+    (b"ARROW1", "an Arrow table"),
 )
+_RIFF = (b"WAVE", b"AVI ", b"WEBP")
 _COMPRESSED = (b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 _RICH_TEXT = b"{\\rtf"
 _SPREADSHEET = b"urn:schemas-microsoft-com:office:spreadsheet"
@@ -81,6 +92,8 @@ def detect(path: Path) -> str:
     for magic, meaning in _FOREIGN:
         if head.startswith(magic):
             raise ParseRefused(Reason.UNSUPPORTED, f"the content is {meaning}")
+    if head[4:8] == b"ftyp" or (head.startswith(b"RIFF") and head[8:12] in _RIFF):
+        raise ParseRefused(Reason.UNSUPPORTED, "the content is sound, a film or an image")
     if head.startswith(b"%PDF-"):
         return "pdf"
     if head.startswith(_RICH_TEXT):

@@ -15,6 +15,7 @@ from tasks.stages.parsing.builder import ElementBuilder, Place
 from tasks.stages.parsing.damaged_pdf import read_damaged
 from tasks.stages.parsing.elements import ParsedDocument
 from tasks.stages.parsing.normalisation import one_line
+from tasks.stages.parsing.page_columns import read_columns
 from tasks.stages.parsing.page_furniture import drop_furniture
 from tasks.stages.parsing.page_images import read_images
 from tasks.stages.parsing.page_layout import add_page
@@ -90,7 +91,7 @@ def _title(document: PdfDocument) -> str:
 
 def _page_text(document: PdfDocument, index: int) -> str:
     with closing(document[index]) as page, closing(page.get_textpage()) as text_page:
-        return str(text_page.get_text_range())
+        return read_columns(text_page) or str(text_page.get_text_range())
 
 
 def _outline(document: PdfDocument) -> dict[int, list[tuple[int, str]]]:

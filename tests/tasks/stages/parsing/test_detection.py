@@ -122,6 +122,23 @@ def test_archive_that_is_no_document_is_refused_by_name(tmp_path: Path):
     assert caught.value.reason is Reason.UNSUPPORTED
 
 
+@pytest.mark.parametrize(
+    ("content", "meaning"),
+    [
+        (b"\0\0\0\x18ftypmp42", "film"),
+        (b"RIFF\x24\0\0\0WAVEfmt ", "sound"),
+        (b"ID3\x04\0", "MP3"),
+        (b"\x7fELF\x02", "program"),
+        (b"PAR1\x15", "Parquet"),
+    ],
+)
+def test_what_no_parser_reads_is_called_by_its_name(tmp_path: Path, content: bytes, meaning: str):
+    refusal = _refusal(tmp_path, "a.pdf", content + bytes(200))
+
+    assert refusal.reason is Reason.UNSUPPORTED
+    assert meaning in refusal.detail
+
+
 _COMPRESSORS = [
     (".gz", gzip.compress),
     (".bz2", bz2.compress),
