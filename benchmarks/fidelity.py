@@ -1,6 +1,6 @@
 """How much of the text comes out, and how fast, beside unstructured (fast) and markitdown.
 
-    python benchmarks/fidelity.py CORPUS_DIR RELEVANCE_DIR [--peer NAME=PYTHON ...] [--most-mb 2]
+    python benchmarks/fidelity.py CORPUS_DIR RELEVANCE_DIR [--peer NAME=PYTHON ...]
 
 NAME is `unstructured` or `markitdown`, PYTHON the interpreter of an environment of its own that has
 it. Two tables from one run:
@@ -65,9 +65,11 @@ def main() -> None:
     parser.add_argument("relevance", type=Path, metavar="RELEVANCE_DIR")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
     parser.add_argument("--most-mb", type=float, default=2.0, help="larger documents are left out")
+    parser.add_argument("--every", type=int, default=1, help="take one document in so many")
     options = parser.parse_args()
     peers = dict(peer.split("=", 1) for peer in options.peer)
-    known = [*references_of_sets(options.corpus, options.relevance), *twins(options.corpus)]
+    rendered = references_of_sets(options.corpus, options.relevance)[:: options.every]
+    known = [*rendered, *twins(options.corpus)]
     derived = sorted(
         path
         for path in (options.corpus / "docs" / "derived-fr").iterdir()
@@ -78,6 +80,7 @@ def main() -> None:
         for path in (options.corpus / "docs").rglob("*")
         if path.suffix in COMMON and path.stat().st_size <= options.most_mb * MEBIBYTE
     )
+    mixed = mixed[:: options.every]
     wanted = [str(path) for path, _ in known] + [str(path) for path in derived]
     found = {OURS: ours(wanted)} | {
         name: peer(name, python, wanted) for name, python in peers.items()

@@ -48,19 +48,27 @@ def diff(first: str, second: str, as_json: bool, quiet: bool, **flags: object) -
     epilog="""\b
 Examples:
   nightpress promote 3f9c21 --store ./store
-  nightpress promote 3f9c21 --store ./store --reason "the golden questions were outdated\""""
+  nightpress promote 3f9c21 --store ./store --override "the golden questions were outdated\""""
 )
 @_VERSION
 @_REASON
+@click.option(
+    "--override",
+    metavar="TEXT",
+    default="",
+    help="Why a version that a gate blocked goes into production all the same; kept in the log.",
+)
 @common
 @json_option
-def promote(version: str, reason: str, as_json: bool, quiet: bool, **flags: object) -> None:
-    """Move production to a version; one whose checks failed needs --reason."""
+def promote(
+    version: str, reason: str, override: str, as_json: bool, quiet: bool, **flags: object
+) -> None:
+    """Move production to a version; one that a gate blocked needs --override."""
     with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.version_commands import promote_version  # noqa: PLC0415 - loads the store
 
-        promote_version(settings, version, reason=reason, as_json=as_json)
+        promote_version(settings, version, reason=reason, override=override, as_json=as_json)
 
 
 @click.command(

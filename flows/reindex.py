@@ -129,7 +129,7 @@ def _promote_waiting(
 
 def _stop_unless_passed(validation: ValidationReference, version: str) -> None:
     if not validation.passed:
-        failed = [finding for finding in validation.findings if not finding.passed]
+        failed = [finding for finding in validation.findings if finding.blocks]
         told = "; ".join(f"{finding.check}: {finding.message}" for finding in failed)
         raise StoppedError(f"version {version[:12]} stays a candidate: {told}")
 

@@ -15,6 +15,8 @@ from index_store.embedders.remote.options import PaceOptions, RemoteOptions
 from index_store.errors import UsageError
 from index_store.shard_options import RecallOptions
 from tasks.stages.chunking.options import ChunkOptions
+from tasks.stages.gating.options import OTHER_GATES, EngineName, GateOptions, parse_severities
+from tasks.stages.gating.suites import expectation_names
 from tasks.stages.listing import ScanOptions, parse_sources
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.parse_options import OcrMode, ParseOptions
@@ -52,6 +54,35 @@ def build_options(settings: Settings) -> BuildOptions:
         exact_rows=settings.exact_rows,
         storage=settings.shard_storage,
         recall=RecallOptions(least=settings.recall_gate),
+    )
+
+
+def gate_options(settings: Settings) -> GateOptions:
+    """Return how versions are judged.
+
+    Raises:
+        UsageError: A severity is no word, or belongs to no expectation.
+    """
+    severities = parse_severities(settings.gate_severity)
+    known = {*expectation_names(), *(name.partition("/")[0] for name in expectation_names())}
+    unknown = sorted(severities.keys() - known - set(OTHER_GATES))
+    if unknown:
+        raise UsageError(
+            f"setting 'gate_severity': no expectation is named {' '.join(unknown)}; there are: "
+            f"{' '.join((*expectation_names(), *OTHER_GATES))}"
+        )
+    return GateOptions(
+        engine=EngineName(settings.gate_engine),
+        severities=severities,
+        probe_texts=settings.gate_probe_texts,
+        growth=settings.gate_growth,
+        golden_path=settings.golden_questions,
+        golden_hits=settings.golden_hits,
+        golden_drop=settings.golden_drop,
+        golden_least=settings.golden_least,
+        replay_path=settings.replay_log,
+        replay_questions=settings.replay_questions,
+        replay_overlap=settings.replay_overlap,
     )
 
 
@@ -166,6 +197,7 @@ def run_options(settings: Settings, run: str) -> RunOptions:
             budget=settings.budget,
         ),
         build=replace(build_options(settings), threads=cores),
+        gates=gate_options(settings),
         parse_workers=settings.parse_workers or cores,
         batch_documents=settings.batch_documents,
         promote=settings.promote,

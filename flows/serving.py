@@ -14,6 +14,7 @@ from retriever.access import AccessOptions, parse_keys
 from retriever.chat.options import ChatOptions, ModelOptions, PromptOptions
 from retriever.chat.prompting import check_pack
 from retriever.options import RetrieverOptions
+from retriever.reranking import RerankOptions, RerankShape
 from retriever.server import serve
 
 
@@ -88,3 +89,22 @@ def make_key(name: str, scopes: tuple[str, ...], *, as_json: bool) -> None:
         return
     click.echo(key)
     click.echo(f"it is not shown again; let it in with: NIGHTPRESS_API_KEYS='{line}'", err=True)
+
+
+def rerank_options(settings: Settings) -> RerankOptions | None:
+    """Return who reranks, or None.
+
+    Raises:
+        UsageError: The address is missing.
+    """
+    if settings.rerank_shape == "none":
+        return None
+    key = settings.rerank_api_key
+    return RerankOptions(
+        shape=RerankShape(settings.rerank_shape),
+        url=settings.rerank_url,
+        model=settings.rerank_model,
+        api_key="" if key is None else key.get_secret_value(),
+        deadline_s=settings.rerank_deadline_s,
+        candidates=settings.rerank_candidates,
+    )

@@ -91,22 +91,27 @@ def diff_versions(settings: Settings, first: str, second: str, *, as_json: bool)
         print_table(("setting", "before", "after"), rows)
 
 
-def promote_version(settings: Settings, version: str, *, reason: str, as_json: bool) -> None:
-    """Move production to a version; one whose checks failed needs a reason.
+def promote_version(
+    settings: Settings, version: str, *, reason: str = "", override: str = "", as_json: bool
+) -> None:
+    """Move production to a version; one that a gate blocked only with an override.
 
     Raises:
-        StoppedError: The version's checks failed and no reason was given.
+        StoppedError: A gate blocked the version and there is no override.
     """
     _, log = _open(settings)
     state = log.read()
     published = resolve_version(state, version=version)
-    failed = log.record(published.seq).change.reason == FAILED_CHECKS
-    if failed and not reason.strip():
-        raise StoppedError(
-            f"version {published.version[:SHORT]} did not pass its checks; "
-            "say why it shall go into production all the same: --reason TEXT"
-        )
-    done = publisher.promote(log, published.version, reason=reason or "asked for", expected=state)
+    blocked = log.record(published.seq).change.reason
+    told = reason.strip() or "asked for"
+    if blocked.startswith(FAILED_CHECKS):
+        if not override.strip():
+            raise StoppedError(
+                f"version {published.version[:SHORT]} was blocked ({blocked}); "
+                "say why it shall go into production all the same: --override TEXT"
+            )
+        told = f"override: {override.strip()} ({blocked})"
+    done = publisher.promote(log, published.version, reason=told, expected=state)
     _tell_production(state, done.state, as_json=as_json)
 
 

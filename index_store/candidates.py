@@ -71,7 +71,7 @@ class CandidateFinder:
             text: The question; used by a search by words.
             query: float32, shape (1, dimension), norm 1; None in a search by words alone.
             options: How to search.
-            depth: Rows to return when the search goes by one part.
+            depth: Rows to return at least, if there are as many.
         """
         accepted = [
             shard.accepted(options.filter, options.groups, all_groups=options.all_groups)
@@ -83,8 +83,11 @@ class CandidateFinder:
         if retrieval is Retrieval.LEXICAL:
             found = self._by_words(text, accepted, depth)
             return found if query is None else _with_cosines(found, query)
-        by_words = self._by_words(text, accepted, DEPTH)
-        return [] if query is None else self._fused(query, by_words, accepted)
+        if query is None:
+            return []
+        depth = max(depth, DEPTH)
+        by_words = self._by_words(text, accepted, depth)
+        return _fused(query, by_words, self._dense(query, accepted, depth))
 
     def _dense(self, query: Vectors, accepted: Sequence[Accepted], depth: int) -> list[Candidate]:
         exact = self._rows <= self._exact_rows
@@ -144,27 +147,28 @@ class CandidateFinder:
             for key in shard.document_keys(allowed.places.tolist())
         ]
 
-    def _fused(
-        self, query: Vectors, by_words: list[Candidate], accepted: Sequence[Accepted]
-    ) -> list[Candidate]:
-        found = {(id(each.shard), each.row): each for each in self._dense(query, accepted, DEPTH)}
-        lacking = []
-        for each in by_words:
-            known = found.setdefault((id(each.shard), each.row), each)
-            if known is each:
-                lacking.append(each)
-            else:
-                known.lexical = each.lexical
-        _with_cosines(lacking, query)
-        candidates = list(found.values())
-        fused = fuse(
-            np.array([each.dense for each in candidates], np.float32),
-            np.array([each.lexical or 0.0 for each in candidates], np.float32),
-        )
-        for each, score in zip(candidates, fused.tolist(), strict=True):
-            each.score = each.fused = score
-        candidates.sort(key=lambda each: -each.score)
-        return candidates
+
+def _fused(
+    query: Vectors, by_words: list[Candidate], by_vectors: list[Candidate]
+) -> list[Candidate]:
+    found = {(id(each.shard), each.row): each for each in by_vectors}
+    lacking = []
+    for each in by_words:
+        known = found.setdefault((id(each.shard), each.row), each)
+        if known is each:
+            lacking.append(each)
+        else:
+            known.lexical = each.lexical
+    _with_cosines(lacking, query)
+    candidates = list(found.values())
+    fused = fuse(
+        np.array([each.dense for each in candidates], np.float32),
+        np.array([each.lexical or 0.0 for each in candidates], np.float32),
+    )
+    for each, score in zip(candidates, fused.tolist(), strict=True):
+        each.score = each.fused = score
+    candidates.sort(key=lambda each: -each.score)
+    return candidates
 
 
 def _with_cosines(candidates: list[Candidate], query: Vectors) -> list[Candidate]:

@@ -70,6 +70,24 @@ def look(storage: Storage, parts: Sequence[CatalogPart]) -> pa.Table:
     return merged.filter(pc.invert(merged.column("removed"))).drop_columns("removed")
 
 
+def live_columns(
+    storage: Storage, parts: Sequence[CatalogPart], columns: Sequence[str]
+) -> pa.Table:
+    """Return some columns of every document, in no order, with `uri` first; raises as `look` does.
+
+    Args:
+        storage: The store.
+        parts: Parts of the catalog, oldest first.
+        columns: Names of other columns of the catalog.
+    """
+    names = ("uri", "removed", *columns)
+    tables = [pa.concat_tables(list(_batches(storage, part, names))) for part in parts if part.rows]
+    if not tables:
+        tables = [SCHEMA.empty_table().select(list(names))]
+    merged = overlay(tables)
+    return merged.filter(pc.invert(merged.column("removed"))).drop_columns("removed")
+
+
 def catalog_totals(storage: Storage, parts: Sequence[CatalogPart]) -> CatalogTotals:
     """Add up a catalog; raises as `look` does."""
     columns = ("uri", "removed", "rejection_reason", "row_start", "row_end", "tokens")

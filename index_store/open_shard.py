@@ -81,7 +81,7 @@ class OpenShard:
 
     def place_of(self, row: int) -> int:
         """Return the number of the document that a row belongs to."""
-        return int(np.searchsorted(self._starts, row, side="right")) - 1
+        return int(self._starts.searchsorted(row, "right")) - 1
 
     def rows_of(self, place: int) -> range:
         """Return the rows of a document."""

@@ -30,7 +30,7 @@ from index_store.manifest import Manifest
 from index_store.manifest_codec import to_bytes
 from index_store.storage.base import Storage
 
-FAILED_CHECKS = "checks failed"  # reason of a version that was published and not promoted
+FAILED_CHECKS = "checks failed"  # how the reason of a version begins that stays a candidate
 MAX_APPENDS = 10  # when harmless records of others keep coming first
 
 _logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ similarity.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -30,6 +30,7 @@ class Chosen:
 
     candidate: Candidate
     uri: str
+    vector: Vectors
     also_in: list[str] = field(default_factory=list)
 
 
@@ -77,42 +78,61 @@ def select(candidates: Sequence[Candidate], options: SearchOptions, uri_of: UriO
         At most `options.most`; a text of one document only once.
     """
     kept: list[Chosen] = []
-    vectors: list[Vectors] = []
+    passing = [each for each in candidates if _passes(each, options.min_score)]
     per_document: Counter[str] = Counter()
-    for candidate, vector in _with_vectors(candidates, options):
-        uri = uri_of(candidate)
-        same = _same_as(candidate, uri, vector, kept, vectors, options)
-        if same is not None:
-            if uri != same.uri and uri not in same.also_in:
-                same.also_in.append(uri)
-            continue
-        if options.per_document is not None and per_document[uri] == options.per_document:
-            continue
-        per_document[uri] += 1
-        kept.append(Chosen(candidate, uri))
-        vectors.append(vector)
-        if len(kept) == options.most:
-            break
+    vectors: list[Vectors] = []
+    for start in range(0, len(passing), options.most):
+        block = passing[start : start + options.most]
+        rows = _vectors_of(block)
+        alike = _alike(rows, vectors)
+        for candidate, vector, near in zip(block, rows, alike, strict=True):
+            uri = uri_of(candidate)
+            same = _same_as(candidate, uri, kept, options) if near else None
+            if same is not None:
+                if uri != same.uri and uri not in same.also_in:
+                    same.also_in.append(uri)
+                continue
+            if options.per_document is not None and per_document[uri] == options.per_document:
+                continue
+            per_document[uri] += 1
+            kept.append(Chosen(candidate, uri, vector))
+            if len(kept) == options.most:
+                return _as_many_as_asked(kept, options)
+        vectors = [each.vector for each in kept]
+    return _as_many_as_asked(kept, options)
+
+
+def _as_many_as_asked(kept: list[Chosen], options: SearchOptions) -> list[Chosen]:
     if options.adaptive is None:
         return kept
     cosines = [each.candidate.dense or 0.0 for each in kept]
     return kept[: adaptive_k(cosines, options.k, options.adaptive)]
 
 
-def _with_vectors(
-    candidates: Sequence[Candidate], options: SearchOptions
-) -> Iterator[tuple[Candidate, Vectors]]:
-    """Yield candidates above the bound with their vectors, which are read some at a time."""
-    passing = [each for each in candidates if _passes(each, options.min_score)]
-    for start in range(0, len(passing), options.most):
-        block = passing[start : start + options.most]
-        vectors: dict[int, Vectors] = {}
-        for shard in {id(each.shard): each.shard for each in block}.values():
-            of_shard = [each for each in block if each.shard is shard]
-            rows = shard.reader.vectors_of([each.row for each in of_shard])
-            vectors |= {id(each): row for each, row in zip(of_shard, rows, strict=True)}
-        for each in block:
-            yield each, vectors[id(each)]
+def _vectors_of(block: Sequence[Candidate]) -> Vectors:
+    """Return the vectors of candidates, in their order."""
+    shards = {id(each.shard): each.shard for each in block}
+    if len(shards) == 1:
+        return block[0].shard.reader.vectors_of([each.row for each in block])
+    rows: dict[int, Vectors] = {}
+    for shard in shards.values():
+        of_shard = [each for each in block if each.shard is shard]
+        found = shard.reader.vectors_of([each.row for each in of_shard])
+        rows |= {id(each): row for each, row in zip(of_shard, found, strict=True)}
+    return np.stack([rows[id(each)] for each in block])
+
+
+def _alike(block: Vectors, kept: Sequence[Vectors]) -> list[bool]:
+    """Tell which rows have one as good as the same before them, in the block or among the kept."""
+    cosines = block @ block.T
+    np.fill_diagonal(cosines, 0.0)
+    if not kept and cosines.max() < NEAR_COSINE:
+        return [False] * len(block)
+    closest = np.tril(cosines).max(axis=1)
+    if kept:
+        closest = np.maximum(closest, (block @ np.stack(kept).T).max(axis=1))
+    near: list[bool] = (closest >= NEAR_COSINE).tolist()
+    return near
 
 
 def _passes(candidate: Candidate, min_score: float | None) -> bool:
@@ -122,22 +142,14 @@ def _passes(candidate: Candidate, min_score: float | None) -> bool:
 
 
 def _same_as(
-    candidate: Candidate,
-    uri: str,
-    vector: Vectors,
-    kept: Sequence[Chosen],
-    vectors: Sequence[Vectors],
-    options: SearchOptions,
+    candidate: Candidate, uri: str, kept: Sequence[Chosen], options: SearchOptions
 ) -> Chosen | None:
     """Return the hit that says the same already, or None."""
-    if not kept:
-        return None
-    alike: list[int] = np.flatnonzero(np.asarray(vectors) @ vector >= NEAR_COSINE).tolist()
-    if not alike:
-        return None
     text = candidate.shard.chunks.text(candidate.row)
-    for place in alike:
-        other = kept[place]
+    vector = candidate.shard.reader.vectors_of([candidate.row])[0]
+    for other in kept:
+        if float(other.vector @ vector) < NEAR_COSINE:
+            continue
         said = other.candidate.shard.chunks.text(other.candidate.row)
         if said == text:
             if uri == other.uri or not options.near_duplicates:

@@ -232,12 +232,15 @@ class ShardReader:
             ef = max(self._entry.ef_search if ef_search is None else ef_search, found)
             parameters = _FAISS.SearchParametersHNSW(sel=_selector(wanted), efSearch=ef)
             scores, rows = self._index.search(queries, found, params=parameters)
-            there_are = self._live_rows if wanted is None else int(wanted.sum())
-            short = (rows >= 0).sum(axis=1) < min(found, there_are)
-            if short.any():
-                scores[short], rows[short] = self._compare_all(queries[short], found, wanted)
-        padding = ((0, 0), (0, k - found))
+            if rows[:, -1].min() < 0:
+                there_are = self._live_rows if wanted is None else int(wanted.sum())
+                short = (rows >= 0).sum(axis=1) < min(found, there_are)
+                if short.any():
+                    scores[short], rows[short] = self._compare_all(queries[short], found, wanted)
+        if found == k and rows[:, -1].min() >= 0:
+            return scores, rows
         scores = np.where(rows < 0, np.float32(-np.inf), scores)
+        padding = ((0, 0), (0, k - found))
         return (
             np.pad(scores, padding, constant_values=-np.inf).astype(np.float32),
             np.pad(rows, padding, constant_values=-1).astype(np.int64),
@@ -399,7 +402,7 @@ def _check_rows(vectors: Vectors, dimension: int) -> None:
             f"vectors must be float32 of shape (n, {dimension}), "
             f"found {vectors.dtype} of shape {vectors.shape}"
         )
-    norms = np.linalg.norm(vectors, axis=1)
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     wrong = ~(np.abs(norms - 1.0) <= NORM_TOLERANCE)  # also true for values that are not numbers
     if wrong.any():
         row = int(np.argmax(wrong))

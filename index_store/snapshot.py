@@ -14,7 +14,7 @@ import numpy as np
 
 from index_store.cache import LocalCache
 from index_store.candidates import Candidate, CandidateFinder
-from index_store.chunk_table import ChunkTable, StoredChunk
+from index_store.chunk_table import ChunkTable
 from index_store.collections import check_format, load_manifest
 from index_store.context import joined_context
 from index_store.embedder import Vectors
@@ -33,10 +33,13 @@ from index_store.selection import Chosen, select, with_recency
 from index_store.storage.base import Storage
 
 EXACT_ROWS = 50_000  # up to here an exact search costs about a millisecond
-MIN_CANDIDATES = 50  # hits looked at for repeated texts
+MIN_CANDIDATES = 20  # rows looked at, because some may repeat others
+MOST_CANDIDATES = 2000  # however many repetitions there are
+WIDENING = 4  # times as many when repetitions leave too few
 # Hits looked at for verbatim quotations: of real sentences, 98 % of the chunks that hold them are
 # among the first 50, and all but one in a thousand among the first 200.
 QUOTATION_CANDIDATES = 200
+QUOTATIONS_BY_WORDS = 30  # the same when words were looked at
 DEFAULT_SEARCH = SearchOptions()
 
 _logger = logging.getLogger(__name__)
@@ -197,17 +200,16 @@ class Snapshot:
         """
         query = self._query(question, options)
         quotation = Quotation(question.text)
-        depth = QUOTATION_CANDIDATES if quotation.is_long_enough else MIN_CANDIDATES
-        depth = max(depth, 4 * options.most)
-        found = self._finder.find(question.text, query, options, depth)
+        depth = max(2 * options.most, MIN_CANDIDATES)
         if quotation.is_long_enough:
-            for each in found:
-                each.verbatim = quotation.is_in(each.shard.chunks.text(each.row))
-            found.sort(key=lambda each: not each.verbatim)  # stable: each group keeps its order
-        if options.recency is not None:
-            found = with_recency(found, options.recency, _date_of)
-        chosen = select(found, options, _uri_of)
-        return tuple(_hit(each, options.neighbours) for each in chosen)
+            depth = max(depth, QUOTATION_CANDIDATES)
+        while True:
+            found = self._finder.find(question.text, query, options, depth)
+            chosen = select(_in_order(found, quotation, options), options, _uri_of)
+            enough = len(chosen) >= options.k or options.min_score is not None
+            if enough or len(found) < depth or depth >= MOST_CANDIDATES:
+                return tuple(_hit(each, options.neighbours) for each in chosen)
+            depth = min(depth * WIDENING, MOST_CANDIDATES)  # repetitions took the places of others
 
     def nearest(self, vector: Vectors, k: int) -> tuple[Hit, ...]:
         """Find the chunks nearest to a vector, whoever may read them: for gates and tests.
@@ -273,6 +275,29 @@ class Snapshot:
         return None
 
 
+def _in_order(
+    found: list[Candidate], quotation: Quotation, options: SearchOptions
+) -> list[Candidate]:
+    """Put quotations first, and newer documents before older ones if asked."""
+    if quotation.is_long_enough:
+        for each in _may_quote(found):
+            each.verbatim = quotation.is_in(each.shard.chunks.text(each.row))
+        found.sort(key=lambda each: not each.verbatim)  # stable: each group keeps its order
+    if options.recency is not None:
+        return with_recency(found, options.recency, _date_of)
+    return found
+
+
+def _may_quote(found: Sequence[Candidate]) -> Sequence[Candidate]:
+    """Return the candidates that may hold the question word for word.
+
+    Whoever says all of its words is among the first by words, if words were looked at.
+    """
+    by_words = [each for each in found if each.lexical is not None]
+    by_words.sort(key=lambda each: -(each.lexical or 0.0))
+    return by_words[:QUOTATIONS_BY_WORDS] or found
+
+
 def _uri_of(candidate: Candidate) -> str:
     shard, row = candidate.shard, candidate.row
     return shard.uri_of(row, shard.chunks.uri(row))
@@ -285,14 +310,14 @@ def _date_of(candidate: Candidate) -> str:
 
 def _hit(chosen: Chosen, neighbours: int) -> Hit:
     found = chosen.candidate
-    stored: StoredChunk = found.shard.chunks.take([found.row])[0]
+    cited = found.shard.chunks.cited(found.row)
     dense = None if found.dense is None else min(1.0, max(-1.0, found.dense))
     return Hit(
         score=dense if found.score == found.dense and dense is not None else found.score,
         uri=chosen.uri,
-        text=stored.chunk.text,
-        citation=stored.chunk.citation,
-        chunk=stored.chunk_id.hex(),
+        text=cited.text,
+        citation=cited.citation,
+        chunk=cited.chunk_id.hex(),
         verbatim=found.verbatim,
         parts=ScoreParts(dense=dense, lexical=found.lexical, fused=found.fused),
         attributes=found.shard.attributes(found.shard.place_of(found.row)),

@@ -15,6 +15,7 @@ from index_store.records import Hit
 from index_store.search_options import Question, Retrieval, SearchOptions
 from index_store.snapshot import Snapshot
 from retriever.query import Query
+from retriever.reranking import RerankStage
 
 WARM_QUESTION = "warm"
 
@@ -26,12 +27,21 @@ class Generation:
         snapshot: The opened version; owned from here on.
         embedder: Makes vectors like the snapshot's; shared, so it stays open.
         opened_at_ms: When it was opened, milliseconds since the epoch.
+        rerank: Puts hits into a better order; shared. None leaves them in that of the search.
     """
 
-    def __init__(self, snapshot: Snapshot, embedder: Embedder, opened_at_ms: int) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        embedder: Embedder,
+        opened_at_ms: int,
+        *,
+        rerank: RerankStage | None = None,
+    ) -> None:
         self.snapshot = snapshot
         self.opened_at_ms = opened_at_ms
         self._embedder = embedder
+        self._rerank = rerank
         self._lock = threading.Lock()
         self._requests = 0
         self._retired = False
@@ -53,18 +63,24 @@ class Generation:
         Raises:
             CorruptArtifactError: The index does not answer.
         """
-        hits = self.search(Query(text=WARM_QUESTION, options=SearchOptions(k=1, all_groups=True)))
+        vector = self._embedder.embed_question(WARM_QUESTION)
+        options = SearchOptions(k=1, all_groups=True)
+        hits = self.snapshot.search(Question(text=WARM_QUESTION, vector=vector), options)
         if not hits and self.snapshot.rows > 0:
             raise CorruptArtifactError(
                 f"{self.snapshot.rows} live chunks expected, but a probe found none"
             )
 
     def search(self, query: Query) -> tuple[Hit, ...]:
-        """Embed the question and search; safe from several threads."""
+        """Embed the question, search, and rerank if asked; safe from several threads."""
         vector = None
         if query.options.retrieval is not Retrieval.LEXICAL or query.options.needs_cosine:
             vector = self._embedder.embed_question(query.text)
-        return self.snapshot.search(Question(text=query.text, vector=vector), query.options)
+        question = Question(text=query.text, vector=vector)
+        if self._rerank is None:
+            return self.snapshot.search(question, query.options)
+        hits = self.snapshot.search(question, self._rerank.widened(query.options))
+        return self._rerank.rerank(query.text, hits).hits[: query.options.most]
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts as those of the version were.

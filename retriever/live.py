@@ -15,11 +15,14 @@ from index_store.collections import check_format, load_manifest
 from index_store.embedder import Embedder, EmbedderSpec
 from index_store.errors import CorruptArtifactError, IndexStoreError, NotFoundError, TransientError
 from index_store.log import CommitLog
-from index_store.log_records import PublishedVersion
+from index_store.log_records import LogState, PublishedVersion, resolve_version
 from index_store.snapshot import Snapshot, SnapshotOptions
 from index_store.storage.base import Storage
 from retriever.generation import Generation
+from retriever.history import PastVersion, last_versions
 from retriever.options import RetrieverOptions
+from retriever.past import PastVersions
+from retriever.reranking import RerankStage
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +80,7 @@ class LiveCollection:
         options: Channel, retry time and the bound of exact search.
         clock_ms: Milliseconds since the epoch.
         cache: Copies of a store without local files, shared by all collections.
+        rerank: Reranks hits, shared by all collections; None for no reranking.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class LiveCollection:
         clock_ms: Clock,
         *,
         cache: LocalCache | None = None,
+        rerank: RerankStage | None = None,
     ) -> None:
         self.name = name
         self._storage = storage
@@ -95,7 +100,10 @@ class LiveCollection:
         self._options = options
         self._clock_ms = clock_ms
         self._cache = cache
+        self._rerank = rerank
         self._log = CommitLog(storage, name, clock_ms=clock_ms)
+        self._log_state = LogState()  # as of the last look; replaced whole
+        self._past = PastVersions(self._open, options.past_versions)
         self._live: Generation | None = None
         self._draining: Generation | None = None
         self._wanted: str | None = None
@@ -121,6 +129,35 @@ class LiveCollection:
             yield generation
         finally:
             generation.leave()
+
+    @contextmanager
+    def hold_version(self, version: str) -> Iterator[Generation]:
+        """Hold a version that need not be the live one, for the length of a request.
+
+        Args:
+            version: Beginning of its id.
+
+        Raises:
+            UsageError: The beginning is too short, is no id, or fits several versions; or the
+                version needs another embedder.
+            NotFoundError: There is no such version.
+            CorruptArtifactError: The version is damaged.
+            TransientError: The store could not be read.
+        """
+        published = resolve_version(self._log_state, version=version)
+        live = self._live
+        served = live is not None and live.version == published.version
+        with self.hold() if served else self._past.hold(published) as generation:
+            yield generation
+
+    def versions(self, most: int) -> tuple[PastVersion, ...]:
+        """Return the versions that were published last, newest first; reads their manifests.
+
+        Raises:
+            CorruptArtifactError: A manifest is damaged.
+            TransientError: The store could not be read.
+        """
+        return last_versions(self._storage, self.name, self._log_state, most)
 
     @property
     def loaded(self) -> bool:
@@ -161,11 +198,13 @@ class LiveCollection:
         self._error = "the retriever is stopping"
         if live is not None:
             live.retire()
+        self._past.close()
 
     def _follow(self) -> None:
         check_format(self._storage, self.name)
         log_state = self._log.read()
         self._checked_at_ms = self._clock_ms()
+        self._log_state = log_state
         wanted = log_state.channels.get(self._options.channel)
         self._wanted = wanted
         if wanted is None:
@@ -211,7 +250,7 @@ class LiveCollection:
             cache=self._cache,
         )
         snapshot = Snapshot.open_published(self._storage, published, options=options)
-        generation = Generation(snapshot, embedder, self._clock_ms())
+        generation = Generation(snapshot, embedder, self._clock_ms(), rerank=self._rerank)
         try:
             generation.warm()
         except BaseException:

@@ -8,6 +8,7 @@ from index_store.errors import UsageError
 from retriever.access import AccessOptions
 from retriever.chat.options import ChatOptions
 from retriever.links import LinkOptions
+from retriever.reranking import RerankOptions
 
 _POSITIVE = (
     "poll_s",
@@ -18,6 +19,7 @@ _POSITIVE = (
     "max_body_bytes",
     "max_chat_bytes",
     "search_threads",
+    "past_versions",
 )
 
 
@@ -38,8 +40,10 @@ class RetrieverOptions:
         max_query_chars: Longest question.
         max_body_bytes: Longest request body.
         search_threads: Searches that run at the same time; others wait.
+        past_versions: Versions other than the live one that stay open in each collection.
         links: Where the documents themselves are served.
         cache: Where copies of a store without local files are kept; None for temporary ones.
+        rerank: Who puts hits into a better order, or None.
         remote: How an embedding provider over the network is asked for the vector of a question.
         max_chat_bytes: Longest body of a chat, whose history and tools make it longer.
         chat: How questions in a chat are answered.
@@ -62,8 +66,10 @@ class RetrieverOptions:
     max_query_chars: int = 8_000
     max_body_bytes: int = 65_536
     search_threads: int = 4
+    past_versions: int = 2
     links: LinkOptions = field(default_factory=LinkOptions)
     cache: CacheOptions | None = None
+    rerank: RerankOptions | None = None
     remote: RemoteOptions = field(default_factory=RemoteOptions)
     max_chat_bytes: int = 4 << 20
     chat: ChatOptions = field(default_factory=ChatOptions)

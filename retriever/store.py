@@ -18,6 +18,7 @@ from index_store.errors import IndexStoreError, NotFoundError, TransientError, U
 from index_store.storage.opening import open_storage
 from retriever.live import Clock, CollectionState, LiveCollection
 from retriever.options import RetrieverOptions
+from retriever.reranking import open_rerank_stage
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class LiveStore:
         self._clock_ms = clock_ms
         self._storage = open_storage(options.store)
         self._cache = None if options.cache is None else LocalCache(options.cache)
+        self._rerank = None if options.rerank is None else open_rerank_stage(options.rerank)
         self._collections: dict[str, LiveCollection] = {}
         self._embedders: dict[str, Embedder] = {}
         self._error: str | None = "the store was not read yet"
@@ -75,6 +77,8 @@ class LiveStore:
         for embedder in self._embedders.values():
             embedder.close()
         self._embedders.clear()
+        if self._rerank is not None:
+            self._rerank.close()
 
     def refresh(self) -> None:
         """Look once at the store and load what is new; called by one thread at a time."""
@@ -95,6 +99,7 @@ class LiveStore:
                     self._options,
                     self._clock_ms,
                     cache=self._cache,
+                    rerank=self._rerank,
                 )
         self._collections = known  # one assignment: requests read it without a lock
         for collection in known.values():

@@ -42,7 +42,7 @@ def publish_version(
         CommitLog(storage, options.collection),
         replace(manifest, quality=quality),
         LogState(channels=read_plan(storage, plan.key).channels),
-        reason="" if validation.passed else FAILED_CHECKS,
+        reason=_blocked_by(validation),
     )
     return VersionReference(version=done.version, span=stopwatch.span())
 
@@ -62,3 +62,11 @@ def promote_version(
         expected=LogState(channels=read_plan(storage, plan.key).channels),
     )
     return VersionReference(version=published.version, span=stopwatch.span())
+
+
+def _blocked_by(validation: ValidationReference) -> str:
+    """Return why the version stays a candidate, empty when it need not."""
+    if validation.passed:
+        return ""
+    names = ", ".join(finding.check for finding in validation.findings if finding.blocks)
+    return f"{FAILED_CHECKS}: {names}"

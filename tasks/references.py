@@ -1,5 +1,6 @@
 """What tasks hand to each other: keys and counts, never documents or vectors."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from index_store.log_records import PublishedVersion
@@ -170,15 +171,22 @@ class ShardReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationReference:
-    """Results of the checks of a candidate."""
+    """Results of the checks of a candidate.
+
+    Attributes:
+        findings: One for each check.
+        span: When it was checked.
+        figures: Measured quality by name, for the history of the collection.
+    """
 
     findings: tuple[Finding, ...]
     span: Span
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
-        """Whether every check holds."""
-        return all(finding.passed for finding in self.findings)
+        """Whether no check keeps the version out of production."""
+        return not any(finding.blocks for finding in self.findings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

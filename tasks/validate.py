@@ -5,14 +5,19 @@ import logging
 from prefect import task
 
 from index_store.artifacts import Artifact
-from index_store.log_records import PublishedVersion
+from index_store.log_records import PRODUCTION, PublishedVersion
 from tasks.policies import policy
 from tasks.references import CandidateReference, PlanReference, ValidationReference
 from tasks.resources import Stopwatch, workshop
+from tasks.stages.diffing import Action
+from tasks.stages.gating.trial import Trial, put_through_gates
 from tasks.stages.planning import Base, production_shards, read_base
 from tasks.stages.run_files import read_plan
 from tasks.stages.run_options import RunOptions
 from tasks.stages.validating import Losses, validate
+
+# Documents that are tried again because they failed before say nothing about this night.
+FRESH = (Action.ADDED, Action.CHANGED)
 
 logger = logging.getLogger("nightpress.validate")
 
@@ -37,17 +42,29 @@ def validate_candidate(
         run=options.run,
         seq=0,
     )
+    proven = frozenset(production_shards(shop.storage, base))
+    vectors = shop.new_vectors()
     findings = validate(
         shop.storage,
         unpublished,
         _losses(options, base, candidate.lost),
-        frozenset(production_shards(shop.storage, base)),
-        shop.new_vectors(),
+        proven,
+        vectors,
         exact_rows=options.build.exact_rows,
     )
-    failed = [finding for finding in findings if not finding.passed]
-    logger.info("%d checks, %d failed", len(findings), len(failed))
-    return ValidationReference(findings=findings, span=stopwatch.span())
+    trial = Trial(
+        candidate=unpublished,
+        base=base.manifest,
+        live=base.state.versions.get(base.state.channels.get(PRODUCTION, "")),
+        worked=[item.uri for item in stored.plan.items if item.action in FRESH],
+        proven=proven,
+    )
+    gated = put_through_gates(shop.storage, trial, shop.embedder, vectors, options)
+    findings += gated.findings
+    blocking = sum(finding.blocks for finding in findings)
+    warnings = sum(not finding.passed for finding in findings) - blocking
+    logger.info("%d checks, %d block, %d warn", len(findings), blocking, warnings)
+    return ValidationReference(findings=findings, figures=gated.figures, span=stopwatch.span())
 
 
 def _losses(options: RunOptions, base: Base, lost: int) -> Losses:

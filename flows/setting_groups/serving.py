@@ -1,6 +1,8 @@
 """How the retriever reads a store and answers."""
 
-from pydantic import BaseModel, Field
+from typing import Literal
+
+from pydantic import BaseModel, Field, SecretStr
 
 
 class ServingSettings(BaseModel):
@@ -25,4 +27,18 @@ class ServingSettings(BaseModel):
     port: int = Field(8080, ge=0, le=65535, description="Port that the retriever listens on")
     poll_s: float = Field(
         2.0, gt=0, description="Seconds between the retriever's looks for a new version"
+    )
+    rerank_shape: Literal["none", "cohere", "jina", "tei", "llama-index"] = Field(
+        "none", description="Whose requests a reranker speaks; `none` leaves hits as they are"
+    )
+    rerank_url: str = Field(
+        "", description="Whole address of the reranker, or the class of a LlamaIndex postprocessor"
+    )
+    rerank_model: str = Field("", description="Name of the reranker's model, where it has one")
+    rerank_api_key: SecretStr | None = Field(None, description="Bearer token for the reranker")
+    rerank_deadline_s: float = Field(
+        1.0, gt=0, description="Seconds after which hits are served without the reranker"
+    )
+    rerank_candidates: int = Field(
+        30, ge=1, le=200, description="Hits that the reranker is shown before they are cut"
     )

@@ -43,7 +43,7 @@ class CheckedCompaction:
     @property
     def passed(self) -> bool:
         """Whether every check holds."""
-        return all(finding.passed for finding in self.findings)
+        return not any(finding.blocks for finding in self.findings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

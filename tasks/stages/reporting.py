@@ -38,11 +38,25 @@ class Finding:
         check: Name of the check.
         passed: Whether it holds.
         message: What was expected and found.
+        severity: `block` when a version that fails it stays a candidate, else `warn`.
+        protects: One sentence that says what it protects, empty when its name does.
     """
 
     check: str
     passed: bool
     message: str
+    severity: str = "block"
+    protects: str = ""
+
+    @property
+    def blocks(self) -> bool:
+        """Whether it keeps a version out of production."""
+        return not self.passed and self.severity == "block"
+
+    @property
+    def result(self) -> str:
+        """One word for tables."""
+        return "passed" if self.passed else "**failed**" if self.blocks else "**warning**"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +136,13 @@ class RunReport:
             "skipped": [{"uri": uri, "reason": reason} for uri, reason in self.skipped],
             "warnings": list(self.warnings),
             "checks": [
-                {"check": entry.check, "passed": entry.passed, "message": entry.message}
+                {
+                    "check": entry.check,
+                    "passed": entry.passed,
+                    "message": entry.message,
+                    "severity": entry.severity,
+                    "protects": entry.protects,
+                }
                 for entry in self.findings
             ],
         }
@@ -142,10 +162,9 @@ def summary_markdown(report: RunReport) -> str:
     ]
     if report.findings:
         rows = [
-            (entry.check, "passed" if entry.passed else "**failed**", entry.message)
-            for entry in report.findings
+            (entry.check, entry.result, entry.message, entry.protects) for entry in report.findings
         ]
-        parts.append(_table(("check", "result", "found"), rows))
+        parts.append(_table(("check", "result", "found", "what it protects"), rows))
     if report.without_chunks:
         parts.append(f"{len(report.without_chunks):,} documents are too short for a chunk.")
     if report.poor:
@@ -210,9 +229,12 @@ def _rest(count: int) -> list[str]:
     return [f"… and {count - SHOWN_ITEMS:,} more."] if count > SHOWN_ITEMS else []
 
 
+_MARKED = ("**failed**", "**warning**")  # cells that are Markdown already
+
+
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
-        cells = [cell if cell == "**failed**" else escape_markdown(cell) for cell in row]
+        cells = [cell if cell in _MARKED else escape_markdown(cell) for cell in row]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

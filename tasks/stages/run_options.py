@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from index_store.embedders.remote.options import RemoteOptions
 from index_store.shard_options import RecallOptions
 from tasks.stages.chunking.options import ChunkOptions
+from tasks.stages.gating.options import GateOptions
 from tasks.stages.listing import ScanOptions, Source
 from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.parse_options import DEFAULT_OPTIONS, ParseOptions
@@ -101,6 +102,7 @@ class RunOptions:
         chunk: How text is cut.
         embed: What makes vectors.
         build: How shards are built.
+        gates: How the new version is judged.
         parse_workers: Parser processes.
         batch_documents: Documents in one batch at most.
         promote: Whether production moves to the new version when its checks pass.
@@ -121,6 +123,7 @@ class RunOptions:
     chunk: ChunkOptions = field(default_factory=ChunkOptions)
     embed: EmbedOptions = field(default_factory=EmbedOptions)
     build: BuildOptions = field(default_factory=BuildOptions)
+    gates: GateOptions = field(default_factory=GateOptions)
     parse_workers: int = 1
     batch_documents: int = 200
     promote: bool = True

@@ -18,6 +18,7 @@ def nightpress(tmp_path: Path) -> CommandLine:
         "NIGHTPRESS_SOURCE": str(tmp_path / "source"),
         "NIGHTPRESS_STORE": str(tmp_path / "store"),
         "NIGHTPRESS_EMBEDDER": "hashing",
+        "NIGHTPRESS_GATE_ENGINE": "built-in",  # the other one takes seconds to load
     }
     return CommandLine(folder=home, environment=environment)
 

@@ -98,18 +98,20 @@ def test_two_versions_are_compared(storage: FolderStorage, settings: Settings, s
     assert "chunks: 3 before, 1 after" in text
 
 
-def test_what_failed_its_checks_is_promoted_only_with_a_reason(
+def test_what_a_gate_blocked_is_promoted_only_with_an_override(
     storage: FolderStorage, settings: Settings, shown: Shown
 ):
     _, second, third = versions(storage)
-    with pytest.raises(StoppedError, match="did not pass its checks; say why.*--reason") as caught:
-        commands.promote_version(settings, third[:8], reason=" ", as_json=False)
+    with pytest.raises(
+        StoppedError, match="was blocked .checks failed.; say why.*--override"
+    ) as caught:
+        commands.promote_version(settings, third[:8], reason="we know", override=" ", as_json=False)
     assert exit_code(caught.value) is ExitCode.STOPPED
-    commands.promote_version(settings, third[:8], reason="we know", as_json=False)
+    commands.promote_version(settings, third[:8], override="we know", as_json=False)
     assert shown() == f"production is {third}; it was {second}\n"
     log = CommitLog(storage, COLLECTION)
-    assert log.record(log.read().seq).change.reason == "we know"
-    commands.promote_version(settings, third[:8], reason="we know", as_json=False)
+    assert log.record(log.read().seq).change.reason == "override: we know (checks failed)"
+    commands.promote_version(settings, third[:8], override="we know", as_json=False)
     assert shown() == f"production is {third} already\n"
     commands.promote_version(settings, second[:8], reason="", as_json=True)
     assert json.loads(shown()) == {"channel": "production", "version": second, "previous": third}
@@ -160,7 +162,7 @@ def test_expiry_is_a_dry_run_first_and_then_takes_two_passes(
     storage: FolderStorage, settings: Settings, shown: Shown
 ):
     first, second, third = versions(storage)
-    commands.promote_version(settings, third[:8], reason="we know", as_json=True)
+    commands.promote_version(settings, third[:8], override="we know", as_json=True)
     shown()
     before = [entry.key for entry in storage.list("")]
 

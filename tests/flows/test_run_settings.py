@@ -9,9 +9,13 @@ from pydantic import SecretStr
 
 from flows.links import link_options
 from flows.run_settings import available_cores, new_run_id, run_options
+from flows.serving import rerank_options
 from flows.settings import Settings, load_settings
 from index_store.errors import UsageError
 from retriever.links import LinkOptions
+from retriever.reranking import RerankOptions, RerankShape
+from tasks.stages.gating.expectation import Severity
+from tasks.stages.gating.options import EngineName
 from tasks.stages.listing import Source
 from tasks.stages.parsing.parse_options import OcrMode
 from tasks.stages.run_options import RunOptions
@@ -84,9 +88,46 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     "max_shard_rows": ("1000", lambda run: run.build.max_shard_rows, 1000),
     "checkpoint_rows": ("500", lambda run: run.build.checkpoint_rows, 500),
     "exact_rows": ("0", lambda run: run.build.exact_rows, 0),
+    "gate_engine": ("built-in", lambda run: run.gates.engine, EngineName.BUILT_IN),
+    "gate_severity": (
+        "outcomes=off golden=warn",
+        lambda run: run.gates.severities,
+        {"outcomes": Severity.OFF, "golden": Severity.WARN},
+    ),
+    "gate_probe_texts": ("0", lambda run: run.gates.probe_texts, 0),
+    "gate_growth": ("9", lambda run: run.gates.growth, 9.0),
+    "golden_questions": ("q.yaml", lambda run: run.gates.golden_path, "q.yaml"),
+    "golden_hits": ("3", lambda run: run.gates.golden_hits, 3),
+    "golden_drop": ("0.2", lambda run: run.gates.golden_drop, 0.2),
+    "golden_least": ("0.8", lambda run: run.gates.golden_least, 0.8),
+    "replay_log": ("audit.jsonl", lambda run: run.gates.replay_path, "audit.jsonl"),
+    "replay_questions": ("7", lambda run: run.gates.replay_questions, 7),
+    "replay_overlap": ("0.9", lambda run: run.gates.replay_overlap, 0.9),
 }
 # What only commands that look or serve heed, shown by tests of those.
 ELSEWHERE = {
+    "chat_url",
+    "chat_models",
+    "chat_api_key",
+    "chat_temperature",
+    "chat_max_tokens",
+    "chat_at_once",
+    "chat_queue",
+    "chat_cooldown_s",
+    "chat_events",
+    "chat_sources_list",
+    "prompt_pack",
+    "context_tokens",
+    "history_tokens",
+    "api_keys",
+    "user_token_secret",
+    "requests_per_minute",
+    "rerank_shape",
+    "rerank_url",
+    "rerank_model",
+    "rerank_api_key",
+    "rerank_deadline_s",
+    "rerank_candidates",
     "embed_key_file",
     "embed_key_block",
     "mistral_api_key",
@@ -185,3 +226,23 @@ def test_the_key_for_mistral_goes_to_nobody_else():
     for embedder, expected in (("mistral", SecretStr("secret")), ("openai:m@3", None)):
         settings = load_settings({"embedder": embedder}, environment).settings
         assert run_options(settings, "run-1").embed.remote.key == expected
+
+
+def test_the_settings_of_reranking_reach_the_retriever():
+    assert rerank_options(load_settings({}, {}).settings) is None
+    given = {
+        "rerank_shape": "jina",
+        "rerank_url": "http://judge/v1/rerank",
+        "rerank_model": "m",
+        "rerank_api_key": "secret",
+        "rerank_deadline_s": 0.5,
+        "rerank_candidates": 20,
+    }
+    assert rerank_options(load_settings(given, {}).settings) == RerankOptions(
+        shape=RerankShape.JINA,
+        url="http://judge/v1/rerank",
+        model="m",
+        api_key="secret",
+        deadline_s=0.5,
+        candidates=20,
+    )

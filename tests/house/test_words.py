@@ -21,7 +21,7 @@ FORBIDDEN = re.compile(
 )
 BINARY = {
     ".pdf", ".docx", ".xlsx", ".xls", ".xlsm", ".pptx", ".png", ".faiss", ".arrow", ".parquet",
-    ".roaring", ".bin", ".gz", ".zip",
+    ".roaring", ".bin", ".gz", ".zip", ".fast", ".fieldnorm", ".idx", ".pos", ".store", ".term",
 }  # fmt: skip
 
 

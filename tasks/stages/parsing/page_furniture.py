@@ -1,8 +1,8 @@
 """Running heads, feet and page numbers: lines at the edge of a page that other pages have too.
 
 Invariants: only lines at the very top or bottom of a page are dropped, from the edge inwards; one
-with words stays where it stands first, and so does the only line of a page; what differs from page
-to page in anything but its page number stays.
+with words stays where it stands first; a page that would lose all its words keeps them; what
+differs from page to page in anything but its page number stays.
 """
 
 import re
@@ -64,7 +64,9 @@ def _kept(
             if any(_is_bare(text) or text in seen for text, _ in found):
                 dropped.add(place)
             seen.update(text for text, _ in found)
-    return (line for place, line in enumerate(page) if place not in dropped)
+    kept = [line for place, line in enumerate(page) if place not in dropped]
+    has_words = any(each.isalpha() for line in page for each in line)
+    return iter(page if has_words and not any(line.strip() for line in kept) else kept)
 
 
 def _edge(page: Sequence[str], *, top: bool) -> list[int]:

@@ -76,7 +76,7 @@ _PARSERS = (
     ),
     ParserSpec(
         name="docx",
-        revision=1,
+        revision=2,
         extensions=(".docx", ".docm", ".dotx", ".dotm"),
         function=f"{_ROOM}.word:parse_docx",
         libraries=("lxml",),
@@ -90,7 +90,7 @@ _PARSERS = (
     ),
     ParserSpec(
         name="sheets",
-        revision=1,
+        revision=2,
         extensions=(".xlsx", ".xlsm", ".xls", ".xlsb"),
         function=f"{_ROOM}.sheets:parse_sheets",
         libraries=("python-calamine", "openpyxl"),

@@ -9,6 +9,7 @@ sheet and number.
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from python_calamine import (
@@ -38,6 +39,8 @@ _LOCKED = "a password is needed to open this workbook"
 _BINARY_WORKBOOK = "xl/workbook.bin"
 _FEW_WORDS = 3
 _TEXT_CELLS = 5_000_000
+_MERGED_AREAS = 50_000
+_LONGEST_REPEATED = 200  # a longer text is a remark, not a category
 
 
 def parse_sheets(path: Path) -> ParsedDocument:
@@ -125,9 +128,31 @@ def _ending(path: Path) -> str:
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[tuple[int, list[str]]]:
-    first = sheet.start[0] + 1 if sheet.start is not None else 1
-    for number, row in enumerate(sheet.to_python(skip_empty_area=True), start=first):
-        yield number, [cell_text(value) for value in row]
+    top, left = sheet.start or (0, 0)
+    merged = _merged_downwards(sheet, left)
+    repeated: dict[int, tuple[int, str]] = {}  # by column: the last row, and what it repeats
+    for number, row in enumerate(sheet.to_python(skip_empty_area=True), start=top):
+        cells = [cell_text(value) for value in row]
+        if merged and any(cells):
+            for column, (last, text) in repeated.items():
+                if number <= last and column < len(cells) and not cells[column]:
+                    cells[column] = text
+        for column, last in merged.get(number, ()):
+            if column < len(cells) and len(cells[column]) <= _LONGEST_REPEATED:
+                repeated[column] = (last, cells[column])
+        yield number + 1, cells
+
+
+def _merged_downwards(sheet: CalamineSheet, left: int) -> dict[int, list[tuple[int, int]]]:
+    """Return the merged areas of several rows by their first row: column and last row, from 0.
+
+    A category that stands once beside many rows belongs to each of them.
+    """
+    found: dict[int, list[tuple[int, int]]] = {}
+    for (first, column), (last, _) in islice(sheet.merged_cell_ranges or (), _MERGED_AREAS):
+        if last > first and column >= left:
+            found.setdefault(first, []).append((column - left, last))
+    return found
 
 
 def _refusal(error: Exception) -> ParseRefused:

@@ -1,8 +1,8 @@
 """Word documents: headings, paragraphs, lists, tables, notes and text boxes in reading order.
 
 Read from the parts themselves, so that strict, macro-enabled and template documents are one case.
-Invariants: tracked insertions count as text, tracked deletions do not; a text box follows the
-paragraph that anchors it, and so does a footnote.
+Invariants: tracked insertions count as text, tracked deletions and hidden runs do not; a text box
+follows the paragraph that anchors it, and so does a footnote.
 """
 
 from collections.abc import Iterator
@@ -164,11 +164,18 @@ class _Inline:
                 self.references.append((_NOTES[name], attribute(node, "id")))
             elif name == "txbxContent":
                 self.boxes.append(node)
-            elif name not in _SKIPPED:
+            elif name not in _SKIPPED and not (name == "r" and _is_hidden(node)):
                 self.read(node)
 
     def text(self) -> str:
         return "".join(self._pieces)
+
+
+def _is_hidden(run: etree._Element) -> bool:
+    """Tell a run that Word does not show."""
+    properties = _child(run, "rPr")
+    mark = None if properties is None else _child(properties, "vanish")
+    return mark is not None and attribute(mark, "val") not in ("0", "false", "off")
 
 
 def _flat_text(parent: etree._Element) -> str:

@@ -3,11 +3,13 @@
 import zipfile
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from index_store.records import Reason
 from tasks.stages.parsing.dispatch import parse_as
 from tasks.stages.parsing.elements import Element, ElementKind, ParsedDocument
+from tasks.stages.parsing.parse_options import ParseOptions, under
 from tasks.stages.parsing.refusal import ParseRefused
 from tasks.stages.parsing.registry import parser_for
 from tests.tasks.stages.parsing.builders import (
@@ -54,6 +56,51 @@ def test_word_takes_insertions_and_leaves_deletions(tmp_path: Path):
     )
 
     assert _texts(_parse(write_docx(tmp_path / "a.docx", body))) == ["every batch is checked"]
+
+
+def test_word_leaves_what_it_does_not_show(tmp_path: Path):
+    body = (
+        "<w:p><w:r><w:t>every batch is </w:t></w:r>"
+        "<w:r><w:rPr><w:vanish/></w:rPr><w:t>secretly </w:t></w:r>"
+        '<w:r><w:rPr><w:vanish w:val="0"/></w:rPr><w:t>checked</w:t></w:r></w:p>'
+    )
+
+    assert _texts(_parse(write_docx(tmp_path / "a.docx", body))) == ["every batch is checked"]
+
+
+def test_a_category_merged_over_rows_stands_in_each_of_them(tmp_path: Path):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in (
+        ["Kind", "Name"],
+        ["Fruit", "apple"],
+        [None, "pear"],
+        ["Root", "beet"],
+        [None, None],
+    ):
+        sheet.append(row)
+    sheet.merge_cells("A2:A3")
+    sheet.merge_cells("A4:A5")
+    book.save(tmp_path / "a.xlsx")
+
+    texts = _texts(_parse(tmp_path / "a.xlsx"))
+
+    assert texts == ["Kind | Name", "Fruit | apple", "Fruit | pear", "Root | beet"]
+
+
+def test_hidden_sheets_are_read_when_that_is_asked_for(tmp_path: Path):
+    book = openpyxl.Workbook()
+    book.active.append(["one", "two", "three"])
+    hidden = book.create_sheet("Hidden")
+    hidden.sheet_state = "hidden"
+    hidden.append(["four", "five", "six"])
+    book.save(tmp_path / "a.xlsx")
+
+    with under(ParseOptions(hidden_sheets=True)):
+        assert _texts(_parse(tmp_path / "a.xlsx")) == ["one | two | three", "four | five | six"]
+    parsed = _parse(tmp_path / "a.xlsx")
+    assert _texts(parsed) == ["one | two | three"]
+    assert parsed.warnings == ("hidden sheets were left out",)
 
 
 def test_word_footnote_and_text_box_follow_their_paragraph(tmp_path: Path):

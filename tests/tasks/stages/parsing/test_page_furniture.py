@@ -59,8 +59,10 @@ def test_a_title_beside_the_page_number_stays_on_the_first_page():
     assert found == ["First text.\nGuide to safe beds 1", *BODIES[1:]]
 
 
-def test_the_only_line_of_a_page_stays():
+def test_a_page_that_would_lose_all_its_words_keeps_them():
     assert drop_furniture(["Same"] * 4) == ["Same"] * 4
+    numbered = [f"Page\n{number}" for number in range(1, 5)]
+    assert drop_furniture(numbered)[1:] == numbered[1:]
 
 
 def test_two_pages_are_too_few_to_tell():
