@@ -29,6 +29,7 @@ def serve_store(settings: Settings) -> None:
         links=link_options(settings),
         cache=cache_options(settings),
         remote=remote_options(settings),
+        rerank=rerank_options(settings),
         chat=chat_options(settings),
         access=AccessOptions(
             keys=parse_keys(settings.api_keys), user_secret=settings.user_token_secret
