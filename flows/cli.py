@@ -52,6 +52,10 @@ Examples:
 Examples:
   nightpress serve --store ./store --port 8080
   curl -s localhost:8080/v1/search -d '{"query": "trial period", "k": 3}'""",
+    "key": """\b
+Examples:
+  nightpress key alice
+  nightpress key open-webui --scope query --scope forward --json""",
 }
 
 
@@ -190,6 +194,26 @@ def serve(quiet: bool, **flags: object) -> None:
         from flows.serving import serve_store  # noqa: PLC0415 - loads the web server
 
         serve_store(settings)
+
+
+@main.command(epilog=_EPILOGS["key"])
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(["query", "admin", "forward"]),
+    multiple=True,
+    default=("query",),
+    show_default=True,
+    help="What the key may do; `forward` speaks for other users, as Open WebUI does.",
+)
+@json_option
+def key(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
+    """Make a key for somebody who may ask the retriever."""
+    with errors_become_exit_codes(as_json=as_json):
+        from flows.serving import make_key  # noqa: PLC0415 - loads the web server
+
+        make_key(name, scopes, as_json=as_json)
 
 
 for _command in (*VERSION_COMMANDS, *STORE_COMMANDS):

@@ -1,10 +1,18 @@
-"""The command `nightpress serve`."""
+"""The commands `nightpress serve` and `nightpress key`."""
+
+import hashlib
+import secrets
 
 import click
 
+from flows.console import print_json
 from flows.links import link_options
 from flows.run_settings import cache_options, remote_options
 from flows.settings import Settings
+from index_store.errors import UsageError
+from retriever.access import AccessOptions, parse_keys
+from retriever.chat.options import ChatOptions, ModelOptions, PromptOptions
+from retriever.chat.prompting import check_pack
 from retriever.options import RetrieverOptions
 from retriever.reranking import RerankOptions, RerankShape
 from retriever.server import serve
@@ -21,12 +29,67 @@ def serve_store(settings: Settings) -> None:
         links=link_options(settings),
         cache=cache_options(settings),
         remote=remote_options(settings),
+        rerank=rerank_options(settings),
+        chat=chat_options(settings),
+        access=AccessOptions(
+            keys=parse_keys(settings.api_keys), user_secret=settings.user_token_secret
+        ),
+        requests_per_minute=settings.requests_per_minute,
     )
     click.echo(
         f"serving {settings.store} on http://{settings.host}:{settings.port}; see /status",
         err=True,
     )
     serve(options)
+
+
+def chat_options(settings: Settings) -> ChatOptions:
+    """Return how the retriever answers in words.
+
+    Raises:
+        UsageError: There is no such prompt pack, or an address without a model.
+    """
+    if settings.chat_url and not settings.chat_models:
+        raise UsageError("chat_url is set, but chat_models names no model")
+    key = settings.chat_api_key
+    if key is None and "mistral.ai" in settings.chat_url:
+        key = settings.mistral_api_key
+    return ChatOptions(
+        model=ModelOptions(
+            base_url=settings.chat_url,
+            key=key,
+            models=settings.chat_models,
+            temperature=settings.chat_temperature,
+            max_tokens=settings.chat_max_tokens,
+            cooldown_s=settings.chat_cooldown_s,
+            at_once=settings.chat_at_once,
+            queue=settings.chat_queue,
+        ),
+        prompt=PromptOptions(
+            pack=check_pack(settings.prompt_pack),
+            context_tokens=settings.context_tokens,
+            history_tokens=settings.history_tokens,
+        ),
+        events=settings.chat_events,
+        sources_list=settings.chat_sources_list,
+    )
+
+
+def make_key(name: str, scopes: tuple[str, ...], *, as_json: bool) -> None:
+    """Print a new key, which is shown once, and the line that lets it in.
+
+    Raises:
+        UsageError: The name or a scope is not one.
+    """
+    key = f"np-{secrets.token_urlsafe(32)}"
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    line = f"{name}:{','.join(sorted(set(scopes)))}:{digest}"
+    parse_keys((line,))
+    if as_json:
+        print_json({"name": name, "key": key, "api_keys": line})
+        return
+    click.echo(key)
+    click.echo(f"it is not shown again; let it in with: NIGHTPRESS_API_KEYS='{line}'", err=True)
 
 
 def rerank_options(settings: Settings) -> RerankOptions | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import ConfigDict, ValidationError
 
 from flows.setting_groups.building import BuildingSettings
+from flows.setting_groups.chatting import ChattingSettings
 from flows.setting_groups.embedding import EmbeddingSettings
 from flows.setting_groups.gating import GatingSettings
 from flows.setting_groups.operating import OperatingSettings
@@ -47,6 +48,7 @@ LEGACY_NAMES = {
 class Settings(
     OperatingSettings,
     SpreadingSettings,
+    ChattingSettings,
     ServingSettings,
     GatingSettings,
     BuildingSettings,

@@ -5,8 +5,11 @@ nobody in and closes when the last request has left, never before.
 """
 
 import threading
+from collections.abc import Sequence
 
-from index_store.embedder import Embedder
+import numpy as np
+
+from index_store.embedder import Embedder, Vectors
 from index_store.errors import CorruptArtifactError
 from index_store.records import Hit
 from index_store.search_options import Question, Retrieval, SearchOptions
@@ -78,6 +81,22 @@ class Generation:
             return self.snapshot.search(question, query.options)
         hits = self.snapshot.search(question, self._rerank.widened(query.options))
         return self._rerank.rerank(query.text, hits).hits[: query.options.most]
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed texts as those of the version were.
+
+        Args:
+            texts: At least one, none of them blank.
+
+        Returns:
+            float32, shape (len(texts), dimension), rows L2-normalised.
+        """
+        most = self._embedder.limits.texts
+        parts = [
+            self._embedder.embed(texts[start : start + most])
+            for start in range(0, len(texts), most)
+        ]
+        return np.concatenate(parts)
 
     def enter(self) -> bool:
         """Count a request in; False when it was retired, then ask for the live one again."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from index_store.cache import CacheOptions
 from index_store.embedders.remote.options import RemoteOptions
 from index_store.errors import UsageError
+from retriever.access import AccessOptions
+from retriever.chat.options import ChatOptions
 from retriever.links import LinkOptions
 from retriever.reranking import RerankOptions
 
@@ -15,6 +17,7 @@ _POSITIVE = (
     "max_k",
     "max_query_chars",
     "max_body_bytes",
+    "max_chat_bytes",
     "search_threads",
     "past_versions",
 )
@@ -42,6 +45,10 @@ class RetrieverOptions:
         cache: Where copies of a store without local files are kept; None for temporary ones.
         rerank: Who puts hits into a better order, or None.
         remote: How an embedding provider over the network is asked for the vector of a question.
+        max_chat_bytes: Longest body of a chat, whose history and tools make it longer.
+        chat: How questions in a chat are answered.
+        access: Who may ask.
+        requests_per_minute: Of one key and user, None for no limit.
 
     Raises:
         UsageError: A value is out of range; every one that is gets named.
@@ -64,6 +71,10 @@ class RetrieverOptions:
     cache: CacheOptions | None = None
     rerank: RerankOptions | None = None
     remote: RemoteOptions = field(default_factory=RemoteOptions)
+    max_chat_bytes: int = 4 << 20
+    chat: ChatOptions = field(default_factory=ChatOptions)
+    access: AccessOptions = field(default_factory=AccessOptions)
+    requests_per_minute: float | None = None
 
     def __post_init__(self) -> None:
         problems = [f"{name} must be above 0" for name in _POSITIVE if getattr(self, name) <= 0]

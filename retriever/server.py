@@ -34,7 +34,7 @@ def build_server(options: RetrieverOptions) -> uvicorn.Server:
         log_level="warning",
         access_log=False,  # it would show addresses of people
         server_header=False,
-        ws="none",
+        ws="websockets-sansio",
         timeout_graceful_shutdown=GRACE_S,
     )
     return uvicorn.Server(config)

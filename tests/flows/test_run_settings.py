@@ -106,6 +106,22 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
 }
 # What only commands that look or serve heed, shown by tests of those.
 ELSEWHERE = {
+    "chat_url",
+    "chat_models",
+    "chat_api_key",
+    "chat_temperature",
+    "chat_max_tokens",
+    "chat_at_once",
+    "chat_queue",
+    "chat_cooldown_s",
+    "chat_events",
+    "chat_sources_list",
+    "prompt_pack",
+    "context_tokens",
+    "history_tokens",
+    "api_keys",
+    "user_token_secret",
+    "requests_per_minute",
     "rerank_shape",
     "rerank_url",
     "rerank_model",

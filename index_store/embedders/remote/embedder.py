@@ -26,7 +26,7 @@ from index_store.errors import (
     UsageError,
 )
 
-BROKEN_ANSWERS = 3  # answers in a row that are no vectors, after which the provider is at fault
+BROKEN_ANSWERS = 5  # answers in a row that are no vectors, after which the provider is at fault
 QUESTION_RETRIES = 1
 SMALLEST_SHARE = 8  # refusals lower a limit to no less than this part of what was set
 

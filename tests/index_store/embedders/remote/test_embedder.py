@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from index_store.embedder import RequestLimits, Vectors
 from index_store.embedders.checked import embed_checked
 from index_store.embedders.registry import open_embedder, spec_string
-from index_store.embedders.remote.embedder import RemoteEmbedder
+from index_store.embedders.remote.embedder import BROKEN_ANSWERS, RemoteEmbedder
 from index_store.embedders.remote.options import PaceOptions, RemoteOptions
 from index_store.errors import RefusedInputError, StoppedError, TransientError, UsageError
 from tests.contracts.embedder_contract import EmbedderContract
@@ -87,7 +87,7 @@ def test_a_provider_that_keeps_answering_wrongly_is_named_and_nothing_accepted(f
     with EmbeddingServer(Behaviour(plan=[fault] * 9)).running() as server:
         with pytest.raises(TransientError, match="embedder mistral test: "):
             Asked(server=server).embed(TEXTS)
-        assert len(server.seen.requests) == 3
+        assert len(server.seen.requests) == BROKEN_ANSWERS
 
 
 @pytest.mark.parametrize("fault", BUSY_ANSWERS)

@@ -1,0 +1,189 @@
+"""OpenAI's chat completions over a collection, as Open WebUI and other clients speak them.
+
+Invariants: fields that are not known here are accepted; a stream is `text/event-stream` and ends
+with `[DONE]`, also after an error; when the reader leaves, nothing goes on upstream.
+"""
+
+import time
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+from fastapi import FastAPI, Request, Response
+from pydantic import ValidationError
+from starlette.responses import StreamingResponse
+
+from index_store.errors import IndexStoreError, TransientError
+from index_store.search_options import AdaptiveK, SearchOptions
+from retriever.access import Caller
+from retriever.answers import Json
+from retriever.chat.answering import Part, PartKind, answer
+from retriever.chat.conversation import Asked, ChatRequest, Task, read_chat
+from retriever.chat.extractive import PHRASES
+from retriever.chat.language import language_of
+from retriever.chat.sources import Source, number_sources, source_event, status_event
+from retriever.chat.task_answers import task_answer
+from retriever.chat.wire import DONE, Envelope
+from retriever.live import LiveCollection
+from retriever.query import Query
+from retriever.routes.house import House, caller_of
+from retriever.routes.replies import (
+    read_body,
+    refuse,
+    refuse_collection,
+    refuse_invalid,
+    refuse_search,
+    reply,
+)
+
+STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+HITS_PER_DOCUMENT = 3
+
+
+def add_chat(app: FastAPI, house: House) -> None:
+    """Add `/v1/chat/completions`, and the same without `/v1`."""
+    schema = {"application/json": {"schema": ChatRequest.model_json_schema()}}
+    extra = {"requestBody": {"content": schema, "required": True}}
+
+    @app.post("/v1/chat/completions", openapi_extra=extra)
+    async def complete(request: Request) -> Response:
+        """Answer the last question of a chat from a collection, with numbered sources."""
+        body = await read_body(request, house.options.max_chat_bytes)
+        if isinstance(body, Response):
+            return body
+        try:
+            chat = ChatRequest.model_validate_json(body)
+        except ValidationError as error:
+            return refuse_invalid(error)
+        try:
+            collection = house.live.find(chat.model)
+        except IndexStoreError as error:
+            return refuse_collection(error, "model")
+        header = request.headers.get(house.options.chat.task_header, "")
+        wanted = read_chat(chat, header)
+        if wanted is None:
+            return refuse(400, "there is no message of a user", "invalid_value", "messages")
+        if isinstance(wanted, Task):
+            return await _answer_task(house, chat, wanted)
+        return await _answer_question(house, chat, wanted, collection, caller_of(request))
+
+    app.add_api_route("/chat/completions", complete, methods=["POST"], include_in_schema=False)
+
+
+def chat_query(question: str, house: House, caller: Caller, max_chars: int) -> Query:
+    """Return the search behind an answer: more hits while few are good, few of one document."""
+    chat = house.options.chat
+    return Query(
+        text=question[-max_chars:],
+        options=SearchOptions(
+            k=chat.k,
+            groups=caller.groups,
+            adaptive=AdaptiveK(
+                good_score=chat.good_score, enough=chat.k, step=chat.k, most=chat.most_k
+            ),
+            per_document=HITS_PER_DOCUMENT,
+            neighbours=1,
+        ),
+    )
+
+
+async def _answer_task(house: House, chat: ChatRequest, task: Task) -> Response:
+    """Answer one of Open WebUI's own tasks: by the model, or from the person's words."""
+    said = ""
+    if house.backend is not None:
+        try:
+            messages = [{"role": "user", "content": task.prompt}]
+            async for piece in house.backend.stream(messages, {"max_tokens": chat.max_tokens}):
+                said += piece.text
+        except TransientError:
+            said = ""  # a title of the person's own words is better than none
+    said = said or task_answer(task)
+    return reply(200, _envelope(chat.model).whole(task.prompt, said, "", ()))
+
+
+async def _answer_question(
+    house: House, chat: ChatRequest, asked: Asked, collection: LiveCollection, caller: Caller
+) -> Response:
+    query = chat_query(asked.search_text, house, caller, house.options.max_query_chars)
+    if not query.text.strip():
+        return refuse(400, "the question is empty", "invalid_value", "messages")
+    try:
+        found = await house.search(collection, query)
+    except IndexStoreError as error:
+        return refuse_search(collection.name, error)
+    sources = number_sources(found.hits, house.options.links)
+    headers = {"X-Index-Version": found.version}
+    parts = answer(
+        asked,
+        sources,
+        house.backend,
+        house.options.chat.prompt,
+        limits={
+            "temperature": chat.temperature,
+            "top_p": chat.top_p,
+            "max_tokens": chat.max_tokens,
+        },
+        with_list=house.options.chat.sources_list,
+    )
+    if chat.stream:
+        stream = _streamed(house, chat, asked, parts)
+        return StreamingResponse(
+            stream, media_type="text/event-stream", headers={**STREAM_HEADERS, **headers}
+        )
+    return await _whole(chat, asked, parts, headers)
+
+
+async def _whole(
+    chat: ChatRequest, asked: Asked, parts: AsyncIterator[Part], headers: dict[str, str]
+) -> Response:
+    said, thought = "", ""
+    events: list[Json] = []
+    try:
+        async for part in parts:
+            if part.kind is PartKind.TEXT:
+                said += part.text
+            elif part.kind is PartKind.THINKING:
+                thought += part.text
+            else:
+                events = [source_event(source)["data"] for source in part.sources]  # type: ignore[misc]
+    except TransientError as error:
+        return refuse(503, str(error), "model_unavailable")
+    body = _envelope(chat.model).whole(asked.question, said, thought, events)
+    return reply(200, body, headers)
+
+
+async def _streamed(
+    house: House, chat: ChatRequest, asked: Asked, parts: AsyncIterator[Part]
+) -> AsyncIterator[bytes]:
+    envelope, events = _envelope(chat.model), house.options.chat.events
+    phrases = PHRASES[language_of(asked.question)]
+    said = ""
+    yield envelope.delta({"role": "assistant", "content": ""})
+    if events:
+        yield envelope.event(status_event(phrases.searching, done=False))
+    try:
+        async for part in parts:
+            if part.kind is PartKind.SOURCES:
+                for piece in (
+                    _source_pieces(envelope, part.sources, phrases.found) if events else ()
+                ):
+                    yield piece
+            elif part.kind is PartKind.THINKING:
+                yield envelope.delta({"reasoning_content": part.text})
+            else:
+                said += part.text
+                yield envelope.delta({"content": part.text})
+        yield envelope.delta({}, finish="stop")
+        if chat.stream_options is not None and chat.stream_options.include_usage:
+            yield envelope.usage(asked.question, said)
+    except TransientError as error:
+        yield envelope.error(str(error), "model_unavailable")
+    yield DONE
+
+
+def _source_pieces(envelope: Envelope, sources: tuple[Source, ...], found: str) -> list[bytes]:
+    pieces = [envelope.event(source_event(source)) for source in sources]
+    return [*pieces, envelope.event(status_event(f"{found}: {len(sources)}", done=True))]
+
+
+def _envelope(model: str) -> Envelope:
+    return Envelope(id=f"chatcmpl-{uuid4().hex}", created=int(time.time()), model=model)

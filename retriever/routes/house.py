@@ -1,0 +1,80 @@
+"""What every route stands on: the store, the options, the threads that search, the figures."""
+
+import time
+from dataclasses import dataclass
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Request
+
+from index_store.records import Hit
+from retriever.access import Caller
+from retriever.chat.backend import ChatBackend
+from retriever.figures import Figures
+from retriever.live import LiveCollection
+from retriever.options import RetrieverOptions
+from retriever.query import Query
+from retriever.store import LiveStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a search came to.
+
+    Attributes:
+        version: The version that was searched.
+        mode: How it was searched.
+        hits: Best first.
+        took_ms: Milliseconds, embedding the question included.
+    """
+
+    version: str
+    mode: str
+    hits: tuple[Hit, ...]
+    took_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """Shared by all routes.
+
+    Attributes:
+        live: The collections as they are served.
+        options: What the operator set.
+        threads: How many searches run at the same time.
+        figures: What is counted and measured.
+        backend: The language model, or None.
+    """
+
+    live: LiveStore
+    options: RetrieverOptions
+    threads: CapacityLimiter
+    figures: Figures
+    backend: ChatBackend | None
+
+    async def search(self, collection: LiveCollection, query: Query) -> Found:
+        """Search in a thread; never in the event loop.
+
+        Raises:
+            IndexStoreError: The search failed.
+        """
+        found = await to_thread.run_sync(_search, collection, query, limiter=self.threads)
+        self.figures.stage("search", found.took_ms / 1000)
+        return found
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who asks, as the gate found out."""
+    caller: Caller = request.scope["state"]["caller"]
+    return caller
+
+
+def _search(collection: LiveCollection, query: Query) -> Found:
+    begun = time.perf_counter()
+    with collection.hold() as generation:
+        hits = generation.search(query)
+        return Found(
+            version=generation.version,
+            mode=generation.snapshot.retrieval_of(query.options).value,
+            hits=hits,
+            took_ms=1000 * (time.perf_counter() - begun),
+        )

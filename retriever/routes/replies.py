@@ -1,0 +1,67 @@
+"""Reading bodies and writing answers, the same way for every route."""
+
+import logging
+from collections.abc import Mapping
+
+import orjson
+from fastapi import Request, Response
+from pydantic import ValidationError
+
+from index_store.errors import IndexStoreError, NotFoundError, TransientError, UsageError
+from retriever.answers import Json, error_json
+
+logger = logging.getLogger(__name__)
+
+REFUSED = "invalid_request_error"
+FAILED = "server_error"
+
+
+def reply(
+    status: int, body: Json | list[Json], headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a JSON answer."""
+    return Response(
+        orjson.dumps(body), status_code=status, headers=headers, media_type="application/json"
+    )
+
+
+def refuse(status: int, message: str, code: str, param: str | None = None) -> Response:
+    """Return an answer that is not a success."""
+    kind = FAILED if status >= 500 else REFUSED
+    return reply(status, error_json(message, kind, param=param, code=code))
+
+
+async def read_body(request: Request, limit_bytes: int) -> bytes | Response:
+    """Read the body as it comes in; an answer instead as soon as it is longer than the limit."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > limit_bytes:
+            return refuse(413, f"the body has more than {limit_bytes} bytes", "body_too_large")
+    return bytes(body)
+
+
+def refuse_invalid(error: ValidationError) -> Response:
+    """Return the answer to a body that is not what was asked for."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    param = ".".join(str(part) for part in first["loc"]) or None
+    return refuse(400, f"{param or 'body'}: {first['msg'].lower()}", "invalid_value", param)
+
+
+def refuse_collection(error: IndexStoreError, param: str = "collection") -> Response:
+    """Return the answer when a collection was not found or not named."""
+    if isinstance(error, TransientError):
+        return refuse(503, str(error), "not_ready")
+    missing = isinstance(error, NotFoundError)
+    code = "collection_not_found" if missing else "collection_required"
+    return refuse(404 if missing else 400, str(error), code, param)
+
+
+def refuse_search(collection: str, error: IndexStoreError) -> Response:
+    """Return the answer when a search failed."""
+    if isinstance(error, TransientError):
+        return refuse(503, str(error), "not_ready")
+    if isinstance(error, UsageError):
+        return refuse(400, str(error), "unsupported_search")
+    logger.error("collection %s: search failed: %s", collection, error)
+    return refuse(500, "the search failed", "search_failed")
