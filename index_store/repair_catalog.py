@@ -13,8 +13,10 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from index_store.artifacts import read_artifact
+from index_store.attributes import NO_ATTRIBUTES, DocumentAttributes
 from index_store.catalog import Catalog
 from index_store.catalog_codec import decode_part, lines_table
+from index_store.document_table import DocumentTable
 from index_store.errors import CorruptArtifactError
 from index_store.local_files import LocalFiles
 from index_store.manifest import CatalogPart, ShardEntry
@@ -100,6 +102,7 @@ def _live_documents(
     current: DocumentRecord | None = None
     with closing(LocalFiles(storage, None)) as files:
         table = open_chunks(files, entry)
+        known = _known_by_row(files, entry)
         for start in range(0, entry.rows, PORTION_ROWS):
             end = min(start + PORTION_ROWS, entry.rows)
             for row, stored in enumerate(table.read(start, end), start):
@@ -118,9 +121,21 @@ def _live_documents(
                     continue
                 if current is not None:
                     yield current
-                current = _unknown(uri, entry.id, row, stored.uri, stored.chunk.tokens)
+                found = _unknown(uri, entry.id, row, stored.uri, stored.chunk.tokens)
+                current = replace(found, attributes=known.get(row, NO_ATTRIBUTES))
     if current is not None:
         yield current
+
+
+def _known_by_row(files: LocalFiles, entry: ShardEntry) -> dict[int, DocumentAttributes]:
+    """Return what the document table knows, by first row, so that no right is lost with a catalog.
+
+    A shard from before document tables was open to everybody, and stays so.
+    """
+    if entry.documents is None:
+        return {}
+    table = DocumentTable.open(files.checked_path(entry.documents, verify=True), rows=entry.rows)
+    return {document.row_start: document.attributes for document in table.documents()}
 
 
 def _unknown(uri: str, shard: str, row: int, written: str, tokens: int) -> DocumentRecord:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from index_store.artifacts import Artifact, sha256_hex, store_artifact
+from index_store.attributes import NO_ATTRIBUTES, DocumentAttributes
 from index_store.catalog_files import load_catalog, store_changes
 from index_store.collections import load_manifest
 from index_store.embeddings import EmbeddingStore
@@ -322,3 +323,18 @@ def test_a_repair_that_breaks_off_anywhere_goes_on(tmp_path: Path, mode: FaultMo
         if faulty.operations < number:
             assert served(inner) == expected
             return
+
+
+@both
+def test_rights_outlive_a_catalog_that_is_rebuilt(tmp_path: Path, damage: Damage):
+    storage = MemoryStorage("rights")
+    board = DocumentAttributes(title="Board", groups=("board",))
+    documents = {"open.txt": ["open text"], "board.txt": ["board one", "board two"]}
+    manifest = build_manifest(storage, documents, tmp_path, attributes={"board.txt": board})
+    log = commit_log(storage)
+    promote(log, publish(storage, log, manifest, log.read()).version)
+    damage(storage, manifest.catalog[0].artifact.key)
+    mended(storage)
+    rebuilt = catalog_of(storage, current(storage, "candidate"))
+    assert rebuilt["board.txt"].attributes == board
+    assert rebuilt["open.txt"].attributes == NO_ATTRIBUTES
