@@ -5,7 +5,8 @@
 E2E_DIR/*/ hold docs/, queries.jsonl (with "answers" where they are known) and qrels.tsv. Printed:
 
 1. Citations: of the chunks that hold the answer of a question, the share whose cited page or
-   section, read from the parsed document, holds it too.
+   section, read from the parsed document, holds it too; by what is cited, with the share of the
+   document that this is. A place as large as its document proves nothing.
 2. Stability: chunks that have to be embedded anew when one paragraph of a long document is edited,
    and when one is inserted at its top.
 3. Retrieval: nDCG@10 over documents by the offline embedder, structure against fixed windows, with
@@ -20,6 +21,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
@@ -93,10 +95,14 @@ def load(folder: Path) -> Set:
 
 def print_citations(given: Set, tokenizer: Tokenizer) -> None:
     """Print how many chunks with an answer cite a place that holds it."""
-    held = good = 0
+    places: dict[str, list[float]] = defaultdict(list)  # share of the document cited
     wrong: list[str] = []
     chunks = {
         name: chunk_document(parsed, ChunkOptions(), tokenizer)
+        for name, parsed in given.documents.items()
+    }
+    whole = {
+        name: plain("\n".join(each.text for each in parsed.elements))
         for name, parsed in given.documents.items()
     }
     for question, answers in given.answers.items():
@@ -105,16 +111,25 @@ def print_citations(given: Set, tokenizer: Tokenizer) -> None:
                 found = [answer for answer in map(plain, answers) if answer in plain(chunk.text)]
                 if not found:
                     continue
-                held += 1
                 place = plain(cited_text(given.documents[name], chunk))
-                if any(answer in place for answer in found):
-                    good += 1
-                else:
+                places[cited_kind(chunk)].append(len(place) / len(whole[name]))
+                if not any(answer in place for answer in found):
                     wrong.append(f"{name}: {chunk.citation}")
+    held = sum(map(len, places.values()))
     if held:
-        print(f"{given.name}: {held} chunks hold an answer, {good / held:.1%} cite its place")
+        share = 1 - len(wrong) / held
+        print(f"{given.name}: {held} chunks hold an answer, {share:.1%} cite its place")
+    for kind, shares in places.items():
+        print(f"  {len(shares)} cite a {kind}, {median(shares):.0%} of its document in the median")
     for line in wrong[:5]:
         print(f"  wrong: {line}")
+
+
+def cited_kind(chunk: Chunk) -> str:
+    """Return what a chunk cites in its document."""
+    if chunk.citation.page is not None:
+        return "page"
+    return "section" if chunk.citation.section else "document"
 
 
 def cited_text(parsed: ParsedDocument, chunk: Chunk) -> str:

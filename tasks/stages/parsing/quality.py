@@ -2,7 +2,8 @@
 
 Judged is the text alone, by what a person would call it at a glance: pages that are empty, signs
 that stand for nothing, letters that make no words, an engine that was not sure of what it read.
-Each bound was set so that none of the healthy documents of the corpus falls below it.
+The bounds were set by judgement and then tried on 560 healthy documents: two fell below, a scan and
+a mail stored in a wrong encoding.
 
 Invariants: the same elements have the same verdict; every verdict of "poor" has a reason, and no
 reason holds text of the document.
