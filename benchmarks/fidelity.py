@@ -1,6 +1,6 @@
 """How much of the text comes out, and how fast, beside unstructured (fast) and markitdown.
 
-    python benchmarks/fidelity.py CORPUS_DIR RELEVANCE_DIR [--peer NAME=PYTHON ...]
+    PYTHONPATH=. python benchmarks/fidelity.py CORPUS_DIR RELEVANCE_DIR [--peer NAME=PYTHON ...]
 
 NAME is `unstructured` or `markitdown`, PYTHON the interpreter of an environment of its own that has
 it. Two tables from one run:

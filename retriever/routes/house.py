@@ -51,13 +51,20 @@ class House:
     figures: Figures
     backend: ChatBackend | None
 
-    async def search(self, collection: LiveCollection, query: Query) -> Found:
+    async def search(
+        self, collection: LiveCollection, query: Query, version: str | None = None
+    ) -> Found:
         """Search in a thread; never in the event loop.
+
+        Args:
+            collection: Where.
+            query: What.
+            version: Beginning of a version's id; None for the one that answers now.
 
         Raises:
             IndexStoreError: The search failed.
         """
-        found = await to_thread.run_sync(_search, collection, query, limiter=self.threads)
+        found = await to_thread.run_sync(_search, collection, query, version, limiter=self.threads)
         self.figures.stage("search", found.took_ms / 1000)
         return found
 
@@ -68,9 +75,10 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
-def _search(collection: LiveCollection, query: Query) -> Found:
+def _search(collection: LiveCollection, query: Query, version: str | None) -> Found:
     begun = time.perf_counter()
-    with collection.hold() as generation:
+    held = collection.hold() if version is None else collection.hold_version(version)
+    with held as generation:
         hits = generation.search(query)
         return Found(
             version=generation.version,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fastapi import FastAPI, Request, Response
 
-from index_store.errors import IndexStoreError
+from index_store.errors import IndexStoreError, NotFoundError
 from retriever.answers import hit_json, hits_json
 from retriever.query import Problem, SearchRequest, parse_query
 from retriever.routes.house import House, caller_of
@@ -13,27 +13,39 @@ from retriever.routes.replies import read_body, refuse, refuse_collection, refus
 
 def add_search(app: FastAPI, house: House) -> None:
     """Add the search."""
-    options = house.options
     schema = {"content": {"application/json": {"schema": SearchRequest.model_json_schema()}}}
 
-    @app.post("/v1/search", openapi_extra={"requestBody": {**schema, "required": True}})
+    extra = {"requestBody": {**schema, "required": True}}
+
+    @app.post("/v1/search", openapi_extra=extra)
     async def search(request: Request) -> Response:
         """Find the chunks of a collection that answer a question best."""
-        body = await read_body(request, options.max_body_bytes)
-        if isinstance(body, Response):
-            return body
-        query = parse_query(body, options)
-        if isinstance(query, Problem):
-            return refuse(400, query.message, query.code, query.param)
-        try:
-            collection = house.live.find(query.collection)
-        except IndexStoreError as error:
-            return refuse_collection(error)
-        rights = replace(query.options, groups=caller_of(request).groups)
-        try:
-            found = await house.search(collection, replace(query, options=rights))
-        except IndexStoreError as error:
-            return refuse_search(collection.name, error)
-        hits = [hit_json(hit, options.links) for hit in found.hits]
-        body_json = hits_json(found.version, collection.name, found.mode, found.took_ms, hits)
-        return reply(200, body_json)
+        return await _answered(house, request, None)
+
+    @app.post("/v1/versions/{version}/search", openapi_extra=extra)
+    async def search_version(version: str, request: Request) -> Response:
+        """Find the chunks of a version that need not be the one that answers now."""
+        return await _answered(house, request, version)
+
+
+async def _answered(house: House, request: Request, version: str | None) -> Response:
+    options = house.options
+    body = await read_body(request, options.max_body_bytes)
+    if isinstance(body, Response):
+        return body
+    query = parse_query(body, options)
+    if isinstance(query, Problem):
+        return refuse(400, query.message, query.code, query.param)
+    try:
+        collection = house.live.find(query.collection)
+    except IndexStoreError as error:
+        return refuse_collection(error)
+    rights = replace(query.options, groups=caller_of(request).groups)
+    try:
+        found = await house.search(collection, replace(query, options=rights), version)
+    except NotFoundError as error:
+        return refuse(404, str(error), "version_not_found", "version")
+    except IndexStoreError as error:
+        return refuse_search(collection.name, error)
+    hits = [hit_json(hit, options.links) for hit in found.hits]
+    return reply(200, hits_json(found.version, collection.name, found.mode, found.took_ms, hits))

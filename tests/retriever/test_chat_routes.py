@@ -218,3 +218,17 @@ def test_keys_decide_who_asks_and_how_often(publisher: Publisher, serve: Serve, 
         replies = [running.get("/v1/models", headers=headers) for _ in range(3)]
     assert replies[-1].status_code == 429
     assert int(replies[-1].headers["retry-after"]) >= 1
+
+
+def test_a_version_before_the_live_one_can_still_be_asked(
+    publisher: Publisher, serve: Serve, until: Until
+):
+    old = publisher.publish("docs", {"en/train.txt": [TRAIN]})
+    new = publisher.publish("docs", {"fr/a.txt": [LEAVE]})
+    with serve(options_for(publisher)) as running:
+        until(lambda: running.get("/readyz").status_code == 200)
+        body = {"query": TRAIN}
+        assert running.post("/v1/search", json=body).json()["version"] == new
+        past = running.post(f"/v1/versions/{old[:12]}/search", json=body).json()
+        assert (past["version"], past["hits"][0]["uri"]) == (old, "en/train.txt")
+        assert running.post(f"/v1/versions/{'0' * 12}/search", json=body).status_code == 404

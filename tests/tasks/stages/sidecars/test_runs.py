@@ -9,7 +9,16 @@ from index_store.records import DocumentRecord
 from index_store.storage.memory import MemoryStorage
 from tasks.stages.planning import choose_base
 from tests.support.plain_run import Trace, run_plainly
-from tests.support.small_sources import COLLECTION, again, options_for, searchable, trusted, write
+from tests.support.small_sources import (
+    BROKEN_PDF,
+    COLLECTION,
+    again,
+    options_for,
+    pdf,
+    searchable,
+    trusted,
+    write,
+)
 
 TEXT = (
     "# Congés\n\nLe salarié a droit à deux jours et demi ouvrables de congé par mois de travail.\n"
@@ -94,15 +103,15 @@ def test_a_mended_sidecar_is_told_in_the_report(tmp_path: Path):
 
 
 def test_rights_hold_although_the_document_fails(tmp_path: Path):
-    write(tmp_path / "a.md", TEXT)
+    write(tmp_path / "a.pdf", pdf("The employee is entitled to leave for every month of work."))
     write(tmp_path / "a.json", '{"title": "T", "groups": ["staff"]}')
     storage = trusted("rights")
     options = options_for(tmp_path)
     run_plainly(options, storage)
-    write(tmp_path / "a.md", b"\x00\xff\x00\x01" * 40)
+    write(tmp_path / "a.pdf", BROKEN_PDF)
     write(tmp_path / "a.json", '{"title": "T", "groups": ["board"]}')
     run_plainly(again(options), storage)
-    found = record(storage, "a.md")
+    found = record(storage, "a.pdf")
     assert found.rejection is not None
     assert found.chunks > 0
     assert found.attributes.groups == ("board",)
