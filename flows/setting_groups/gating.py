@@ -18,8 +18,11 @@ class GatingSettings(BaseModel):
         description="Expectations that are to be judged otherwise, such as "
         "`inventory/growth=warn outcomes=off`; see docs/gates.md",
     )
-    gate_probe_texts: int = Field(
-        16, ge=0, description="Stored texts that are embedded again to try their vectors"
+    gate_probe_texts: int | None = Field(
+        None,
+        ge=0,
+        description="Stored texts that are embedded again to try their vectors; by default 16 with "
+        "an embedder that computes here and none with a provider, who is paid",
     )
     gate_growth: float = Field(
         3.0, ge=1, description="Documents for each one of the version before, at most"

@@ -17,6 +17,7 @@ from index_store.errors import UsageError
 
 OFFLINE = "offline"
 HASHING = "hashing"
+COMPUTED_HERE = (OFFLINE, HASHING)  # embedding a text again costs nobody anything
 LLAMA_INDEX = "llama-index"
 
 

@@ -7,6 +7,7 @@ from enum import Enum
 from index_store.errors import UsageError
 from tasks.stages.gating.expectation import Severity
 
+PROBE_TEXTS = 16  # texts that are embedded once more where that costs nothing
 OTHER_GATES = ("golden", "replay")  # gates that are no expectation of a frame
 
 
@@ -26,7 +27,8 @@ class GateOptions:
         engine: What checks the expectations.
         severities: Severity by name of an expectation or of a whole suite, other than its own.
         probe_texts: Texts of new chunks that are embedded once more to see that their stored
-            vectors are theirs; 0 for none.
+            vectors are theirs; 0 for none. None: PROBE_TEXTS where that costs nothing, else none,
+            since nothing that was paid for is paid for twice unasked.
         growth: Documents of a version for each one of the version before, at most.
         golden_path: File of golden questions, empty for none.
         golden_hits: Hits that are looked at for each question.
@@ -39,7 +41,7 @@ class GateOptions:
 
     engine: EngineName = EngineName.BUILT_IN
     severities: Mapping[str, Severity] = field(default_factory=dict)
-    probe_texts: int = 16
+    probe_texts: int | None = None
     growth: float = 3.0
     golden_path: str = ""
     golden_hits: int = 10

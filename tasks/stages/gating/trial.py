@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from index_store.embedder import Embedder
-from index_store.embedders.registry import spec_string
+from index_store.embedders.registry import COMPUTED_HERE, spec_string
 from index_store.embeddings import EmbeddingStore
 from index_store.errors import UsageError
 from index_store.log_records import PublishedVersion
@@ -19,6 +19,7 @@ from index_store.storage.base import Storage
 from tasks.stages.gating.comparison import Compared, Side, compare
 from tasks.stages.gating.evidence import Judged, Probe
 from tasks.stages.gating.gate import judge
+from tasks.stages.gating.options import PROBE_TEXTS, GateOptions
 from tasks.stages.run_options import RunOptions
 from tasks.stages.workshop import open_run_embedder
 
@@ -71,11 +72,19 @@ def put_through_gates(
             max_tokens=options.chunk.max_tokens,
             allow_removal=options.change.allow_removal,
         )
-        probe = Probe(embedder=embedder, vectors=vectors, texts=options.gates.probe_texts)
+        probe = Probe(
+            embedder=embedder, vectors=vectors, texts=_probe_texts(embedder, options.gates)
+        )
         findings = judge(storage, judged, probe, options.gates)
         new = Side(snapshot=snapshot, embedder=embedder)
         compared = compare(new, _live_side(storage, trial, new, options, stack), options.gates)
     return Compared(findings=findings + compared.findings, figures=compared.figures)
+
+
+def _probe_texts(embedder: Embedder, gates: GateOptions) -> int:
+    if gates.probe_texts is not None:
+        return gates.probe_texts
+    return PROBE_TEXTS if embedder.spec.provider in COMPUTED_HERE else 0
 
 
 def _live_side(
