@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from index_store.layout import VERSIONED_FOLDERS
 from index_store.log import CommitLog
 from index_store.publisher import promote
 from index_store.storage.folder import FolderStorage
@@ -53,6 +54,7 @@ def artifacts(url: str) -> str:
 def test_the_flow_previews_and_then_retires_and_purges(storage: FolderStorage, tmp_path: Path):
     url = shared_server()
     first, second, third = CommitLog(storage, COLLECTION).read().versions
+    before = {entry.key for entry in storage.list("")}
     environment = {**os.environ, "PREFECT_API_URL": url, "PREFECT_HOME": str(tmp_path / "home")}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, storage.url, COLLECTION],
@@ -68,8 +70,10 @@ def test_the_flow_previews_and_then_retires_and_purges(storage: FolderStorage, t
     state = CommitLog(storage, COLLECTION).audit().state
     assert list(state.versions) == [second, third]
     assert list(state.retired_versions) == [first]
-    assert len(state.purged) == 4
-    assert not state.purged.keys() & {entry.key for entry in storage.list("")}
+    gone = before - {entry.key for entry in storage.list("")}
+    folders = tuple(f"{COLLECTION}/{folder}/" for folder in VERSIONED_FOLDERS)
+    assert state.purged.keys() == {key for key in gone if key.startswith(folders)}
+    assert f"{COLLECTION}/versions/{first}/manifest.json" in state.purged
     log = CommitLog(storage, COLLECTION)
     assert log.record(state.seq).change.run != ""
     told = artifacts(url)
