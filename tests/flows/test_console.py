@@ -17,6 +17,7 @@ from index_store.errors import IndexStoreError
 EXPECTED = {
     "IndexStoreError": ExitCode.FAILED,
     "TransientError": ExitCode.FAILED,
+    "RefusedInputError": ExitCode.FAILED,
     "UsageError": ExitCode.MISTAKE,
     "NotFoundError": ExitCode.MISTAKE,
     "StoppedError": ExitCode.STOPPED,
