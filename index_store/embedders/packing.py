@@ -1,10 +1,13 @@
 """Texts into requests: as few as the limits allow; pure.
 
-Longest first, each into the fullest request that still has room (best fit decreasing), which needs
-at most 11/9 of the least possible number of requests plus one, and near the least for chunks, that
-are short beside a request (Johnson 1974).
+Two ways are tried and the better one taken. Longest first, each into the fullest request that still
+has room (best fit decreasing, at most 11/9 of the least plus one, Johnson 1974): fills requests of
+long texts to the brim. Longest first, each into the emptiest of the least possible number of
+requests (Graham 1969): puts short texts beside long ones, so that neither the count nor the tokens
+of a request run out long before the other.
 """
 
+import heapq
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 
@@ -21,24 +24,17 @@ def pack(tokens: Sequence[int], limits: RequestLimits) -> list[list[int]]:
     Returns:
         Places of the texts of each request, ascending; every place once.
     """
-    room_of: list[int] = []
-    requests: list[list[int]] = []
-    open_rooms: list[tuple[int, int]] = []  # (room left, request), sorted
+    if not tokens:
+        return []
     budget = limits.tokens if limits.tokens is not None else max(1, sum(tokens))
-    for place in sorted(range(len(tokens)), key=lambda each: (-tokens[each], each)):
-        size = min(tokens[place], budget)
-        found = bisect_left(open_rooms, (size, -1))
-        if found == len(open_rooms):
-            room_of.append(budget)
-            requests.append([])
-            number = len(requests) - 1
-        else:
-            _, number = open_rooms.pop(found)
-        requests[number].append(place)
-        room_of[number] -= size
-        if len(requests[number]) < limits.texts and room_of[number] > 0:
-            insort(open_rooms, (room_of[number], number))
-    return [sorted(request) for request in requests]
+    sizes = [min(size, budget) for size in tokens]
+    longest_first = sorted(range(len(sizes)), key=lambda each: (-sizes[each], each))
+    fullest = _into_the_fullest(longest_first, sizes, budget, limits.texts)
+    least = least_requests(tokens, limits)
+    if len(fullest) > least:
+        emptiest = _into_the_emptiest(longest_first, sizes, budget, limits.texts, least)
+        fullest = min(fullest, emptiest, key=len)
+    return [sorted(request) for request in fullest]
 
 
 def least_requests(tokens: Sequence[int], limits: RequestLimits) -> int:
@@ -47,3 +43,41 @@ def least_requests(tokens: Sequence[int], limits: RequestLimits) -> int:
     if limits.tokens is None:
         return by_count
     return max(by_count, -(-sum(min(each, limits.tokens) for each in tokens) // limits.tokens))
+
+
+def _into_the_fullest(
+    order: Sequence[int], sizes: Sequence[int], budget: int, texts: int
+) -> list[list[int]]:
+    room_of: list[int] = []
+    requests: list[list[int]] = []
+    open_rooms: list[tuple[int, int]] = []  # (room left, request), sorted
+    for place in order:
+        found = bisect_left(open_rooms, (sizes[place], -1))
+        if found == len(open_rooms):
+            room_of.append(budget)
+            requests.append([])
+            number = len(requests) - 1
+        else:
+            _, number = open_rooms.pop(found)
+        requests[number].append(place)
+        room_of[number] -= sizes[place]
+        if len(requests[number]) < texts and room_of[number] > 0:
+            insort(open_rooms, (room_of[number], number))
+    return requests
+
+
+def _into_the_emptiest(
+    order: Sequence[int], sizes: Sequence[int], budget: int, texts: int, count: int
+) -> list[list[int]]:
+    requests: list[list[int]] = [[] for _ in range(count)]
+    emptiest = [(0, number) for number in range(count)]  # (tokens, request), a heap
+    for place in order:
+        if not emptiest or emptiest[0][0] + sizes[place] > budget:
+            held, number = 0, len(requests)
+            requests.append([])
+        else:
+            held, number = heapq.heappop(emptiest)
+        requests[number].append(place)
+        if len(requests[number]) < texts:
+            heapq.heappush(emptiest, (held + sizes[place], number))
+    return [request for request in requests if request]

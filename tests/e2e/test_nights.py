@@ -126,7 +126,7 @@ def test_a_full_build_embeds_nothing_and_gives_the_bytes_of_a_fresh_store(
     other = tmp_path / "other"
     moved = tmp_path / "elsewhere"
     shutil.copytree(source, moved)
-    run(nightpress, "--source", str(moved), "--store", str(other))
+    run(nightpress.as_script(), "--source", str(moved), "--store", str(other))
     assert shard_hashes(other) == shards
 
 

@@ -44,6 +44,8 @@ class Behaviour:
         quota: Requests after which there is no money left, None for no end.
         requests_per_minute: Enforced over a sliding minute of `clock`, None for no limit.
         tokens_per_minute: The same for words.
+        rate_headers: Whether answers tell the limits, what is left of them, and what they cost.
+        tokens_per_word: Tokens that are counted for a word.
         model_salt: Another model behind the same name.
         plan: Faults of the first requests, in order; None is none.
         fault_share: Share of later requests that misbehave, from `faults`.
@@ -63,6 +65,8 @@ class Behaviour:
     quota: int | None = None
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
+    rate_headers: bool = False
+    tokens_per_word: float = 1.0
     model_salt: str = ""
     plan: list[str | None] = field(default_factory=list)
     fault_share: float = 0.0
@@ -149,10 +153,29 @@ class EmbeddingServer:
         with self._lock:
             self._at_once -= 1
 
+    def tokens(self, text: str) -> int:
+        """Return the tokens that the provider counts in a text."""
+        return round(len(text.split()) * self.behaviour.tokens_per_word)
+
+    def rate_headers(self, texts: list[str]) -> dict[str, str]:
+        """Return the headers with which Mistral tells its limits."""
+        kept = self.behaviour
+        if not kept.rate_headers or not kept.requests_per_minute or not kept.tokens_per_minute:
+            return {}
+        with self._lock:
+            requests, tokens = len(self._sent), sum(size for _, size in self._sent)
+        return {
+            "x-ratelimit-limit-req-minute": str(kept.requests_per_minute),
+            "x-ratelimit-remaining-req-minute": str(kept.requests_per_minute - requests),
+            "x-ratelimit-limit-tokens-minute": str(kept.tokens_per_minute),
+            "x-ratelimit-remaining-tokens-minute": str(kept.tokens_per_minute - tokens),
+            "x-ratelimit-tokens-query-cost": str(sum(self.tokens(text) for text in texts)),
+        }
+
     def refusal(self, texts: list[str]) -> tuple[int, dict[str, object]] | None:
         """Return status and body when the provider refuses texts by its rules."""
         kept = self.behaviour
-        sizes = [len(text.split()) for text in texts]
+        sizes = [self.tokens(text) for text in texts]
         with self._lock:
             self.seen.requests.append(texts)
             if kept.quota is not None and len(self.seen.requests) > kept.quota:
@@ -266,10 +289,11 @@ class _Handler(BaseHTTPRequestHandler):
             owner.pay(texts)
         rows = [owner.true_vector(text).tolist() for text in texts]
         as_base64 = body.get("encoding_format") == "base64" and fault is None
-        value = _ollama(rows, texts) if ollama else _openai(rows, texts, as_base64)
+        counted = sum(owner.tokens(text) for text in texts)
+        value = _ollama(rows, counted) if ollama else _openai(rows, counted, as_base64)
         spoil(value, fault, "embeddings" if ollama else "data")
         data = b"<html>busy</html>" if fault == "not-json" else json.dumps(value).encode()
-        self._send_bytes(200, data)
+        self._send_bytes(200, data, owner.rate_headers(texts))
 
     def _misbehave(self, fault: str) -> None:
         if fault.startswith("429"):
@@ -327,11 +351,10 @@ def _rate_limited(fault: str) -> tuple[dict[str, object], dict[str, str]]:
     return told, headers.get(fault, {})
 
 
-def _openai(rows: list[object], texts: list[str], as_base64: bool) -> dict[str, object]:
+def _openai(rows: list[object], counted: int, as_base64: bool) -> dict[str, object]:
     def shown(row: object) -> object:
         return base64.b64encode(np.array(row, "<f4").tobytes()).decode() if as_base64 else row
 
-    words = sum(len(text.split()) for text in texts)
     return {
         "id": "0",
         "object": "list",
@@ -340,10 +363,9 @@ def _openai(rows: list[object], texts: list[str], as_base64: bool) -> dict[str, 
             {"object": "embedding", "index": index, "embedding": shown(row)}
             for index, row in enumerate(rows)
         ],
-        "usage": {"prompt_tokens": words, "completion_tokens": 0, "total_tokens": words},
+        "usage": {"prompt_tokens": counted, "completion_tokens": 0, "total_tokens": counted},
     }
 
 
-def _ollama(rows: list[object], texts: list[str]) -> dict[str, object]:
-    words = sum(len(text.split()) for text in texts)
-    return {"model": "test", "embeddings": rows, "prompt_eval_count": words}
+def _ollama(rows: list[object], counted: int) -> dict[str, object]:
+    return {"model": "test", "embeddings": rows, "prompt_eval_count": counted}

@@ -16,6 +16,7 @@ from index_store.embedders.hashing import PieceTokenizer
 from index_store.embedders.remote.client import ProviderClient
 from index_store.embedders.remote.limiter import Limiter
 from index_store.embedders.remote.options import RemoteOptions
+from index_store.embedders.remote.pace import whole_share
 from index_store.embedders.remote.refusals import Refusal, RefusalKind, refusal
 from index_store.embedders.remote.wire import OllamaWire, OpenAIWire, Wire, WireAnswer
 from index_store.errors import (
@@ -28,6 +29,7 @@ from index_store.errors import (
 
 BROKEN_ANSWERS = 5  # answers in a row that are no vectors, after which the provider is at fault
 QUESTION_RETRIES = 1
+LEARNED_SHARE = 0.3  # of the last answer in the mean of tokens that the provider counts
 SMALLEST_SHARE = 8  # refusals lower a limit to no less than this part of what was set
 
 
@@ -107,7 +109,8 @@ class RemoteEmbedder:
         self._client = ProviderClient(options.base_url or self._provider.base_url, options)
         self._limiter = limiter or Limiter(name, options.pace, options.limits.in_flight)
         self._lock = threading.Lock()
-        self._tokens_per_piece = 1.0
+        self._tokens_per_piece = 1.0  # of the fullest requests, for packing
+        self._mean_per_piece = 1.0  # for the pace
         self._limits = options.limits
 
     @property
@@ -124,10 +127,11 @@ class RemoteEmbedder:
     def limits(self) -> RequestLimits:
         """What one request may hold, in our tokens, by what the provider counted so far."""
         with self._lock:
-            limits, ratio = self._limits, self._tokens_per_piece
+            limits, highest, mean = self._limits, self._tokens_per_piece, self._mean_per_piece
         if limits.tokens is None:
             return limits
-        return replace(limits, tokens=max(1, int(limits.tokens / ratio)))
+        share = whole_share(limits.tokens, self._limiter.options)
+        return replace(limits, tokens=max(1, int(min(limits.tokens / highest, share / mean))))
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts in one request, with patience.
@@ -167,11 +171,11 @@ class RemoteEmbedder:
         refused = Refusal(kind=RefusalKind.BUSY, message="no try was made")
         for attempt in range(retries + 1):
             try:
-                with self._limiter.turn(tokens):
+                with self._limiter.turn(tokens * self._mean_per_piece) as turn:
                     reply = self._client.post(wire.path, body, timeout_s)
                 if reply.status == 200:
                     answer = self._read(reply.body, len(texts))
-                    self._limiter.succeeded(reply.headers)
+                    self._limiter.succeeded(turn, reply.headers, answer.tokens)
                     return answer
                 refused = refusal(reply.status, reply.headers, reply.body, datetime.now(UTC))
             except _BrokenAnswerError as error:
@@ -210,6 +214,7 @@ class RemoteEmbedder:
     def _learn(self, ratio: float) -> None:
         with self._lock:
             self._tokens_per_piece = max(ratio, 0.9 * self._tokens_per_piece)
+            self._mean_per_piece += LEARNED_SHARE * (ratio - self._mean_per_piece)
 
     def _lower(self, texts: int, tokens: int) -> None:
         """Remember for the rest of the run that this much was too much."""

@@ -15,7 +15,16 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from index_store.embedders.remote.options import PaceOptions
-from index_store.embedders.remote.pace import MINUTE_S, PaceKeeper, held_back, keeper, place
+from index_store.embedders.remote.pace import (
+    MINUTE_S,
+    Allowed,
+    PaceKeeper,
+    Place,
+    corrected,
+    held_back,
+    keeper,
+    place,
+)
 from index_store.errors import StoppedError, TransientError
 
 logger = logging.getLogger(__name__)
@@ -23,7 +32,9 @@ logger = logging.getLogger(__name__)
 DOWN_AFTER = 5  # failures in a row, of all threads together
 REQUESTS_HEADERS = ("x-ratelimit-limit-req-minute", "x-ratelimit-limit-requests")
 TOKENS_HEADERS = ("x-ratelimit-limit-tokens-minute", "x-ratelimit-limit-tokens")
-REMAINING_HEADERS = ("x-ratelimit-remaining-req-minute", "x-ratelimit-remaining-requests")
+REQUESTS_LEFT_HEADERS = ("x-ratelimit-remaining-req-minute", "x-ratelimit-remaining-requests")
+TOKENS_LEFT_HEADERS = ("x-ratelimit-remaining-tokens-minute", "x-ratelimit-remaining-tokens")
+COST_HEADERS = ("x-ratelimit-tokens-query-cost",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +81,11 @@ class Limiter:
         return self._options
 
     @contextmanager
-    def turn(self, tokens: int) -> Iterator[None]:
+    def turn(self, tokens: float) -> Iterator[Place]:
         """Wait until a request may go, and count it as in flight inside the context.
+
+        Args:
+            tokens: Tokens that the provider is expected to count.
 
         Raises:
             StoppedError: The limiter was closed.
@@ -82,26 +96,28 @@ class Limiter:
                 self._check_open()
             self._out += 1
         try:
-            with self._changed:
-                now = self._clocks.wall()
-                wait_s = self._keeper.take(
-                    lambda allowed: place(allowed, self._options, tokens, now)
-                )
-            self.wait(wait_s)
-            yield
+            yield self._queued(tokens)
         finally:
             with self._changed:
                 self._out -= 1
                 self._changed.notify_all()
 
-    def succeeded(self, headers: Mapping[str, str]) -> None:
-        """Learn from an answer: room for one more, and the limits that its headers tell."""
+    def succeeded(self, taken: Place, headers: Mapping[str, str], counted: int | None) -> None:
+        """Learn from an answer: room for one more, its true tokens, and what its headers tell.
+
+        Args:
+            taken: The place of the request.
+            headers: With lower-case names.
+            counted: Tokens that the provider counted, None when it does not say.
+        """
         with self._changed:
             if self._down_since is not None:
                 logger.warning("embedder %s answers again", self._name)
             self._failures, self._down_since = 0, None
             self._room = min(float(self._most), self._room + 1.0 / max(1.0, self._room))
-            self._learn(headers)
+            self._learn(taken, headers)
+            cost = _told(headers, COST_HEADERS)
+            self._correct(taken, cost if cost is not None else counted)
             self._changed.notify_all()
 
     def pushed_back(self, retry_after_s: float | None, why: str) -> None:
@@ -153,26 +169,69 @@ class Limiter:
         if self._ended.is_set():
             raise StoppedError("the run was interrupted")
 
-    def _learn(self, headers: Mapping[str, str]) -> None:
+    def _queued(self, tokens: float) -> Place:
+        """Take a place and wait for it; a place that everybody was held back from is taken anew."""
+        taken = self._take(None, tokens)
+        while True:
+            self.wait(taken.at - self._clocks.wall())
+            with self._changed:
+                held = self._keeper.take(lambda allowed: (allowed, allowed.not_before))
+                if held <= max(taken.at, self._clocks.wall()):
+                    return taken
+                taken = self._take(taken, tokens)
+
+    def _take(self, before: Place | None, tokens: float) -> Place:
+        now = self._clocks.wall()
+        taken: list[Place] = []
+
+        def step(allowed: Allowed) -> tuple[Allowed, float]:
+            if before is not None:
+                allowed = corrected(allowed, self._options, before, None)
+            after, found = place(allowed, self._options, tokens, now)
+            taken.append(found)
+            return after, found.at
+
+        with self._changed:
+            self._keeper.take(step)
+        return taken[0]
+
+    def _correct(self, taken: Place, counted: float | None) -> None:
+        if counted is None:
+            return
+        self._keeper.take(lambda allowed: (corrected(allowed, self._options, taken, counted), 0.0))
+
+    def _learn(self, taken: Place, headers: Mapping[str, str]) -> None:
         limits = self._options
         self._options = replace(
             limits,
-            requests_per_minute=limits.requests_per_minute or _number(headers, REQUESTS_HEADERS),
-            tokens_per_minute=limits.tokens_per_minute or _number(headers, TOKENS_HEADERS),
+            requests_per_minute=limits.requests_per_minute or _limit(headers, REQUESTS_HEADERS),
+            tokens_per_minute=limits.tokens_per_minute or _limit(headers, TOKENS_HEADERS),
         )
-        if headers.get(REMAINING_HEADERS[0], headers.get(REMAINING_HEADERS[1])) == "0":
-            now = self._clocks.wall()
-            self._hold_back(now + MINUTE_S / (self._options.requests_per_minute or MINUTE_S))
+        # What is left is counted from when the request went: an answer that took long is no wait.
+        lacking = (
+            (1.0, REQUESTS_LEFT_HEADERS, self._options.requests_per_minute),
+            (taken.tokens, TOKENS_LEFT_HEADERS, self._options.tokens_per_minute),
+        )
+        for wanted, names, per_minute in lacking:
+            left = _told(headers, names)
+            if left is not None and left < wanted and per_minute is not None:
+                self._hold_back(taken.at + (wanted - left) * MINUTE_S / per_minute)
 
     def _hold_back(self, until: float) -> None:
         self._keeper.take(lambda allowed: (held_back(allowed, until), 0.0))
 
 
-def _number(headers: Mapping[str, str], names: tuple[str, ...]) -> float | None:
+def _limit(headers: Mapping[str, str], names: tuple[str, ...]) -> float | None:
     """Return the first limit that is told and makes sense."""
+    told = _told(headers, names)
+    return told if told is not None and told >= 1 else None
+
+
+def _told(headers: Mapping[str, str], names: tuple[str, ...]) -> float | None:
+    """Return the first number that is told, at least 0."""
     for name in names:
         with suppress(KeyError, ValueError):
             told = float(headers[name])
-            if 1 <= told < inf:
+            if 0 <= told < inf:
                 return told
     return None
