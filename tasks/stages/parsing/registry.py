@@ -76,7 +76,7 @@ _PARSERS = (
     ),
     ParserSpec(
         name="docx",
-        revision=2,
+        revision=3,
         extensions=(".docx", ".docm", ".dotx", ".dotm"),
         function=f"{_ROOM}.word:parse_docx",
         libraries=("lxml",),
