@@ -68,7 +68,7 @@ _LIBRE_OFFICE = ("soffice", "libreoffice")
 _PARSERS = (
     ParserSpec(
         name="pdf",
-        revision=4,
+        revision=5,
         extensions=(".pdf",),
         function=f"{_ROOM}.pdf:parse_pdf",
         libraries=("pypdfium2", "pypdf"),
