@@ -15,7 +15,7 @@ from tests.support.small_sources import prose
 pytest.importorskip("prefect_dask")
 pytestmark = pytest.mark.slow
 
-DOCUMENTS = 40
+DOCUMENTS = 20
 
 
 @pytest.fixture
