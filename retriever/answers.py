@@ -99,7 +99,7 @@ def versions_json(state: CollectionState, versions: Sequence[PastVersion], now_m
                 "pins": list(each.pins),
                 "embedder": each.embedder,
                 "documents": each.counts.documents,
-                "chunks": each.counts.chunks,
+                "chunks": each.counts.chunks_live,
                 "changes": dict(each.changes),
             }
             for each in versions

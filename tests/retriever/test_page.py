@@ -19,7 +19,7 @@ def keyed(publisher: Publisher) -> RetrieverOptions:
         f"{scope}:{scope}:{hashlib.sha256(scope.encode()).hexdigest()}"
         for scope in ("query", "admin")
     )
-    access = AccessOptions(api_keys=parse_keys(lines))
+    access = AccessOptions(keys=parse_keys(lines))
     return RetrieverOptions(store=publisher.url, poll_s=0.02, retry_s=0.02, access=access)
 
 
