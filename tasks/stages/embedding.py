@@ -23,7 +23,7 @@ from tasks.stages.checkpoints import ParsedBatch, open_table
 from tasks.stages.purse import Purse
 
 MAX_HALVINGS = 6  # of a text that is too long: 64 parts at most
-REPACK_SHARE = 0.9  # a limit of tokens that shrank by less is left to the next batch
+REPACK_SHARE = 0.1  # a limit of tokens that changed by less is left to the next batch
 HOPELESS_REFUSALS = 8  # texts refused one by one, with none accepted, after which all are
 
 
@@ -262,14 +262,9 @@ class _Work:
             self._purse.refund(tokens)
 
     def _repacked(self, waiting: list[list[int]], tokens: Sequence[int]) -> list[list[int]]:
-        """Pack what waits anew when the embedder has learned of tighter limits."""
+        """Pack what waits anew when the embedder has learned of other limits."""
         before, now = self._limits, self._embedder.limits
-        tighter = now.texts < before.texts or (
-            now.tokens is not None
-            and before.tokens is not None
-            and now.tokens < REPACK_SHARE * before.tokens
-        )
-        if not tighter:
+        if now.texts >= before.texts and _is_near(before.tokens, now.tokens):
             return waiting
         self._limits = now
         places = [place for request in waiting for place in request]
@@ -289,6 +284,12 @@ class _Work:
             texts=texts, tokens=tokens, requests=requests, refused=refused, pooled=pooled
         )
         self.counts = total([self.counts, more])
+
+
+def _is_near(before: int | None, now: int | None) -> bool:
+    if before is None or now is None:
+        return before is now
+    return abs(now - before) <= REPACK_SHARE * before
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -50,6 +50,7 @@ class Behaviour:
         plan: Faults of the first requests, in order; None is none.
         fault_share: Share of later requests that misbehave, from `faults`.
         faults: What is drawn from.
+        latency_s: Seconds that an answer takes.
         seed: Of what is drawn.
         clock: Seconds.
     """
@@ -71,6 +72,7 @@ class Behaviour:
     plan: list[str | None] = field(default_factory=list)
     fault_share: float = 0.0
     faults: Sequence[str] = FAULTS
+    latency_s: float = 0.0
     seed: int = 0
     clock: Callable[[], float] = time.monotonic
 
@@ -83,6 +85,7 @@ class Seen:
         requests: Texts of every request that was well-formed, in order of arrival.
         paid: How often each text was answered with its vector.
         refused: Requests answered with status 429.
+        arrivals: When each request came, its tokens, and whether the rate allowed it.
         most_at_once: Requests under way at the same time at most.
         keys: What stood in the header of authorisation.
     """
@@ -90,6 +93,7 @@ class Seen:
     requests: list[list[str]] = field(default_factory=list)
     paid: dict[str, int] = field(default_factory=dict)
     refused: int = 0
+    arrivals: list[tuple[float, int, bool]] = field(default_factory=list)
     most_at_once: int = 0
     keys: set[str] = field(default_factory=set)
 
@@ -197,6 +201,7 @@ class EmbeddingServer:
         over = (kept.requests_per_minute is not None and requests > kept.requests_per_minute) or (
             kept.tokens_per_minute is not None and words > kept.tokens_per_minute
         )
+        self.seen.arrivals.append((now, tokens, not over))
         if not over:
             self._sent.append((now, tokens))
         return over
@@ -257,6 +262,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
+    def handle(self) -> None:
+        with suppress(ConnectionResetError):  # the client was killed
+            super().handle()
+
     def do_POST(self) -> None:
         owner = cast("_Http", self.server).owner
         length = int(self.headers.get("Content-Length", 0))
@@ -287,6 +296,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault is None or fault in HARMLESS:
             owner.pay(texts)
+        time.sleep(owner.behaviour.latency_s)
         rows = [owner.true_vector(text).tolist() for text in texts]
         as_base64 = body.get("encoding_format") == "base64" and fault is None
         counted = sum(owner.tokens(text) for text in texts)
