@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,7 @@ class EmbeddingCounts:
         reused: Chunks whose vector was there already, or was made for another chunk of the batch.
         refused: Texts that the embedder refused.
         pooled: Texts that were embedded in parts.
+        night_tokens: Tokens that were embedded at the night rate.
     """
 
     texts: int = 0
@@ -46,6 +48,7 @@ class EmbeddingCounts:
     reused: int = 0
     refused: int = 0
     pooled: int = 0
+    night_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +124,7 @@ def total(counts: Sequence[EmbeddingCounts]) -> EmbeddingCounts:
         reused=sum(each.reused for each in counts),
         refused=sum(each.refused for each in counts),
         pooled=sum(each.pooled for each in counts),
+        night_tokens=sum(each.night_tokens for each in counts),
     )
 
 
@@ -148,7 +152,8 @@ class _Work:
                         places = waiting.pop()
                         self._pay(sum(tokens[place] for place in places))
                         sent = [texts[place] for place in places]
-                        out[pool.submit(embed_checked, self._embedder, sent)] = places
+                        send = partial(embed_checked, self._embedder, sent, most=len(sent))
+                        out[pool.submit(send)] = places
                     done, _ = wait(out, return_when=FIRST_COMPLETED)
                     for future in done:
                         places = out.pop(future)

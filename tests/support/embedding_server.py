@@ -1,8 +1,8 @@
 """An embedding provider of our own on a real socket: limits, true error bodies, and bad manners.
 
-It speaks Mistral's and OpenAI's `/v1/embeddings` and Ollama's `/api/embed`. Every text has one true
-vector, so a test can compare what was stored with the truth. Misbehaviour is drawn from a seed, or
-planned request by request.
+It speaks Mistral's and OpenAI's `/v1/embeddings`, Mistral's batch jobs and Ollama's `/api/embed`.
+Every text has one true vector, so a test can compare what was stored with the truth. Misbehaviour
+is drawn from a seed, or planned request by request.
 """
 
 import base64
@@ -22,6 +22,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from tests.support.embedding_batches import Batches, LostReplyError, NightBehaviour
 from tests.support.embedding_faults import BUSY_ANSWERS, FAULTS, HARMLESS, HOSTILE, spoil
 
 KEY = "test-key-that-must-never-be-shown"
@@ -53,6 +54,7 @@ class Behaviour:
         latency_s: Seconds that an answer takes.
         seed: Of what is drawn.
         clock: Seconds.
+        night: How jobs are treated that are answered hours later.
     """
 
     dimension: int = 16
@@ -75,6 +77,7 @@ class Behaviour:
     latency_s: float = 0.0
     seed: int = 0
     clock: Callable[[], float] = time.monotonic
+    night: NightBehaviour = field(default_factory=NightBehaviour)
 
 
 @dataclass(kw_only=True)
@@ -108,6 +111,7 @@ class EmbeddingServer:
         self._lock = threading.Lock()
         self._at_once = 0
         self._sent: list[tuple[float, int]] = []
+        self.batches = Batches(behaviour=behaviour.night, answer=self._at_night)
         self._http = _Http(self)
 
     @property
@@ -140,6 +144,16 @@ class EmbeddingServer:
         vector = drawn.standard_normal(self.behaviour.dimension)
         unit: npt.NDArray[np.float32] = (vector / np.linalg.norm(vector)).astype(np.float32)
         return unit
+
+    def _at_night(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Answer one request of a job; the rate does not matter there."""
+        texts = list(body["input"])
+        refused = _refused_input(self.behaviour, texts, [self.tokens(text) for text in texts])
+        if refused is not None:
+            return refused
+        self.pay(texts)
+        rows: list[object] = [self.true_vector(text).tolist() for text in texts]
+        return 200, _openai(rows, sum(self.tokens(text) for text in texts), False)
 
     def begin(self, authorization: str) -> str | None:
         """Count a request and draw its fault."""
@@ -268,6 +282,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         owner = cast("_Http", self.server).owner
+        if self.path.startswith(("/v1/files", "/v1/batch")):
+            self._at_night("POST")
+            return
         length = int(self.headers.get("Content-Length", 0))
         body = json.loads(self.rfile.read(length) or b"{}")
         fault = owner.begin(self.headers.get("Authorization", ""))
@@ -277,6 +294,29 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # the client has had enough
         finally:
             owner.end()
+
+    def do_GET(self) -> None:
+        self._at_night("GET")
+
+    def do_DELETE(self) -> None:
+        self._at_night("DELETE")
+
+    def _at_night(self, method: str) -> None:
+        owner = cast("_Http", self.server).owner
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        key = owner.behaviour.key
+        if key is not None and self.headers.get("Authorization") != f"Bearer {key}":
+            self._send(401, {"message": "Unauthorized", "request_id": "0"})
+            return
+        kind = self.headers.get("Content-Type", "")
+        try:
+            status, data = owner.batches.serve(method, self.path, body, kind)
+        except LostReplyError:
+            self.close_connection = True
+            return
+        is_content = self.path.endswith("/content")
+        kind = "application/octet-stream" if is_content else "application/json"
+        self._send_bytes(status, data, {"Content-Type": kind})
 
     def _answer(self, owner: EmbeddingServer, body: dict[str, Any], fault: str | None) -> None:
         kept = owner.behaviour
@@ -343,8 +383,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        for name, value in headers.items():
+        for name, value in {"Content-Type": "application/json", **headers}.items():
             self.send_header(name, value)
         self.end_headers()
 
@@ -361,7 +400,7 @@ def _rate_limited(fault: str) -> tuple[dict[str, object], dict[str, str]]:
     return told, headers.get(fault, {})
 
 
-def _openai(rows: list[object], counted: int, as_base64: bool) -> dict[str, object]:
+def _openai(rows: list[object], counted: int, as_base64: bool) -> dict[str, Any]:
     def shown(row: object) -> object:
         return base64.b64encode(np.array(row, "<f4").tobytes()).decode() if as_base64 else row
 

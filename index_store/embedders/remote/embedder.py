@@ -190,10 +190,12 @@ class RemoteEmbedder:
             except TransientError as error:
                 refused = Refusal(kind=RefusalKind.BUSY, message=str(error))
             if refused.kind is RefusalKind.SPLIT:
-                self._lower(len(texts), tokens)
+                self._lower(len(texts), tokens, refused)
             if refused.kind is not RefusalKind.BUSY:
                 raise self._error(refused)
-            self._limiter.pushed_back(refused.retry_after_s, refused.message)
+            self._limiter.pushed_back(
+                refused.retry_after_s, refused.message, over_rate=refused.over_rate
+            )
             if attempt < retries:
                 self._limiter.wait(self._backoff_s(attempt))
         raise TransientError(
@@ -223,18 +225,18 @@ class RemoteEmbedder:
             self._tokens_per_piece = max(ratio, 0.9 * self._tokens_per_piece)
             self._mean_per_piece += LEARNED_SHARE * (ratio - self._mean_per_piece)
 
-    def _lower(self, texts: int, tokens: int) -> None:
+    def _lower(self, texts: int, tokens: int, refused: Refusal) -> None:
         """Remember for the rest of the run that this much was too much."""
         first = self._options.limits
         with self._lock:
             now, ratio = self._limits, self._tokens_per_piece
-            least = max(1, first.texts // SMALLEST_SHARE)
-            lowered = max(least, min(now.texts, texts // 2))
-            room = now.tokens
-            if room is not None and first.tokens is not None:
-                counted = int(tokens * ratio)
-                room = max(first.tokens // SMALLEST_SHARE, min(room, counted * 9 // 10))
-            self._limits = RequestLimits(texts=lowered, tokens=room, in_flight=now.in_flight)
+            lowered, room = now.texts, now.tokens
+            if refused.too_many != "tokens":
+                lowered = max(1, first.texts // SMALLEST_SHARE, min(lowered, texts // 2))
+            if refused.too_many != "texts" and room is not None and first.tokens is not None:
+                told = refused.most_tokens or int(tokens * ratio) // 2
+                room = max(first.tokens // SMALLEST_SHARE, min(room, told))
+            self._limits = replace(now, texts=lowered, tokens=room)
 
     def _error(self, refused: Refusal) -> IndexStoreError:
         name = f"embedder {self._spec.provider} {self._spec.model}"
