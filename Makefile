@@ -42,7 +42,7 @@ ui-stop: ## stop that server
 	@deployments/ui.sh stop
 
 test: $(VENV)/dev.stamp ## set up and run the tests (PYTEST_ARGS="-k name" narrows them)
-	@$(BIN)/python -m pytest -m "not soak" -n 2 $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "not soak" -n 2 --dist worksteal $(PYTEST_ARGS)
 
 soak: $(VENV)/soak.stamp ## the tests that take long: S3 servers, honest and not, and full sweeps of faults
 	@$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import IntEnum
+from typing import NoReturn
 
 import click
 import orjson
 
+from flows.interruption import noted_interruption
 from index_store.errors import (
     ConflictError,
     CorruptArtifactError,
@@ -77,25 +79,34 @@ def errors_become_exit_codes(*, as_json: bool = False) -> Iterator[None]:
         as_json: Whether to print one JSON object with the error on standard output, too.
     """
     _has_answered.set(False)
-    try:
-        yield
-    except IndexStoreError as error:
+    with noted_interruption() as interruption:
+        try:
+            yield
+        except (click.ClickException, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the outermost edge of the program
+            if interruption.happened or isinstance(error, KeyboardInterrupt):
+                _end_interrupted()
+            _end(error, as_json=as_json)
+
+
+def _end_interrupted() -> NoReturn:
+    click.echo("nightpress: interrupted; the same command goes on from here", err=True)
+    sys.exit(ExitCode.FAILED)
+
+
+def _end(error: BaseException, *, as_json: bool) -> NoReturn:
+    if isinstance(error, IndexStoreError):
         message, code = f"{error}{_REMEDIES.get(type(error), '')}", exit_code(error)
         click.echo(f"nightpress: {message}", err=True)
         if as_json and not _has_answered.get():
             print_json({"error": {"message": message, "exit_code": code.value}})
         sys.exit(code)
-    except KeyboardInterrupt:
-        click.echo("nightpress: interrupted; the same command goes on from here", err=True)
-        sys.exit(ExitCode.FAILED)
-    except (click.ClickException, SystemExit):
-        raise
-    except Exception as error:  # noqa: BLE001 - the outermost edge of the program
-        if logging.getLogger("nightpress").getEffectiveLevel() <= logging.DEBUG:
-            traceback.print_exc()
-        told = f"{type(error).__name__}: {error}".splitlines()[0]
-        click.echo(f"nightpress: unexpected {told}; more with --set log_level=debug", err=True)
-        sys.exit(ExitCode.FAILED)
+    if logging.getLogger("nightpress").getEffectiveLevel() <= logging.DEBUG:
+        traceback.print_exception(error)
+    told = f"{type(error).__name__}: {error}".splitlines()[0]
+    click.echo(f"nightpress: unexpected {told}; more with --set log_level=debug", err=True)
+    sys.exit(ExitCode.FAILED)
 
 
 def set_up_logging(level: str, *, quiet: bool) -> None:

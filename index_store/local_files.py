@@ -6,7 +6,6 @@ of this machine when there is one, else into a temporary folder that goes when t
 Invariant: a file is never modified in place, because that kills or misleads whoever has it mapped.
 """
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -99,12 +98,10 @@ class LocalFiles:
         if self._temporary is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="nightpress-")
         copy = Path(self._temporary.name) / artifact.sha256
-        if not copy.exists():
+        if not copy.exists():  # nobody else reads it, and it does not outlive this process
             unfinished = copy.with_suffix(".tmp")
             with unfinished.open("wb") as file:
                 for block in read_blocks(self._storage, artifact):
                     file.write(block)
-                file.flush()
-                os.fsync(file.fileno())
             unfinished.rename(copy)
         return copy

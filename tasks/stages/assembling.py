@@ -1,7 +1,8 @@
 """Decide what the next version consists of: catalog lines, dead rows, moved documents.
 
 Invariants: pure; a document's chunks are searchable from exactly one range of rows of one shard, or
-from none; what is replaced or removed is dead in the same version.
+from none; what is replaced or removed is dead in the same version; what
+the latest rights keep from somebody is not found by them.
 """
 
 from collections import defaultdict
@@ -15,6 +16,7 @@ from tasks.stages.checkpoints import DocumentOutcome
 from tasks.stages.diffing import Action, Plan, PlanItem
 
 RowRange = tuple[int, int]
+Groups = tuple[str, ...] | None  # as in `DocumentAttributes`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,10 @@ def _done(
     emptied = outcome.rejection.reason in (Reason.EMPTY, Reason.NO_TEXT)
     if before is None or not before.chunks or not keeps or emptied:
         return record
+    attributes = _kept_attributes(before.attributes, outcome.attributes)
+    if not _is_within(before.attributes.groups, attributes.groups):
+        detail = f"{outcome.rejection.detail}; fewer may read it now, so its last good chunks went"
+        return replace(record, rejection=replace(outcome.rejection, detail=detail))
     return replace(
         record,
         indexed_hash=before.indexed_hash,
@@ -146,7 +152,7 @@ def _done(
         row_end=before.row_end,
         shard_uri=before.shard_uri,
         tokens=before.tokens,
-        attributes=_kept_attributes(before.attributes, outcome.attributes),
+        attributes=attributes,
         quality=before.quality,
     )
 
@@ -157,6 +163,14 @@ def _kept_attributes(before: DocumentAttributes, now: DocumentAttributes) -> Doc
     A document that failed before anything was known of it says nothing of who may read it.
     """
     return before if now == NO_ATTRIBUTES else replace(before, groups=now.groups)
+
+
+def _is_within(before: Groups, now: Groups) -> bool:
+    """Tell whether everybody who may read a document by `before` may do so by `now`.
+
+    The shard of chunks that stay has the rights of the day on which it was made.
+    """
+    return now is None or (before is not None and set(before) <= set(now))
 
 
 def _same_rows(before: DocumentRecord, after: DocumentRecord) -> bool:

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from index_store.attributes import NO_ATTRIBUTES
 from index_store.chunk_table import StoredChunk
 from index_store.errors import CorruptArtifactError, NotFoundError
 from index_store.records import Reason, Rejection
@@ -25,6 +26,7 @@ from tasks.stages.fetching import local_copies
 from tasks.stages.parsing.isolation import ParsePool
 from tasks.stages.parsing.outcome import Outcome, rejected
 from tasks.stages.parsing.registry import parser_for, parser_identity
+from tasks.stages.sidecars.reading import NOBODY
 from tasks.stages.work_items import WorkItem
 
 FETCHERS = 16  # documents of a batch that are copied and parsed at the same time
@@ -85,7 +87,12 @@ def _parse_copy(item: WorkItem, parser: str, pool: ParsePool) -> Outcome:
     """Parse a document from elsewhere; one that no parser would open is not copied."""
     if item.size_bytes > pool.limits.file_bytes:
         detail = f"{item.size_bytes} bytes, the limit is {pool.limits.file_bytes}"
-        return rejected(Reason.TOO_LARGE, detail, parser=parser_identity(parser, pool.limits))
+        return rejected(
+            Reason.TOO_LARGE,
+            detail,
+            parser=parser_identity(parser, pool.limits),
+            attributes=NOBODY if item.sidecars else NO_ATTRIBUTES,
+        )
     with local_copies([item.path, *item.sidecars]) as (path, *sidecars):
         return pool.submit(path, parser, sidecars=tuple(map(str, sidecars))).result()
 

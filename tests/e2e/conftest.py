@@ -3,17 +3,16 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import CommandLine
-from tests.support.prefect_server import shared_server
 
 
 @pytest.fixture
-def nightpress(tmp_path: Path) -> CommandLine:
+def nightpress(tmp_path: Path, prefect_url: str) -> CommandLine:
     """The console script with the session's Prefect server, hashing embedder, source and store."""
     home = tmp_path / "home"
     home.mkdir()
     (tmp_path / "source").mkdir()
     environment = {
-        "PREFECT_API_URL": shared_server(),
+        "PREFECT_API_URL": prefect_url,
         "PREFECT_HOME": str(home),
         "NIGHTPRESS_SOURCE": str(tmp_path / "source"),
         "NIGHTPRESS_STORE": str(tmp_path / "store"),

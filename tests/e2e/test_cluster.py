@@ -9,14 +9,13 @@ import pytest
 from index_store.storage.remote import RemoteStorage
 from tests.support.command_line import CommandLine
 from tests.support.dask_cluster import DaskCluster, dask_cluster, kill
-from tests.support.prefect_server import shared_server
 from tests.support.s3_servers import S3Server, moto
 from tests.support.small_sources import prose
 
 pytest.importorskip("prefect_dask")
 pytestmark = pytest.mark.slow
 
-DOCUMENTS = 40
+DOCUMENTS = 20
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def s3(tmp_path: Path) -> Iterator[S3Server]:
 
 
 @pytest.fixture
-def command(tmp_path: Path, s3: S3Server) -> CommandLine:
+def command(tmp_path: Path, s3: S3Server, prefect_url: str) -> CommandLine:
     source = RemoteStorage(s3.url("documents"), s3.options())
     for number in range(DOCUMENTS):
         source.put(f"{number % 4}/{number:03d}.txt", prose(f"topic {number}").encode())
@@ -37,7 +36,7 @@ def command(tmp_path: Path, s3: S3Server) -> CommandLine:
     home.mkdir()
     environment = {
         **s3.environment(),
-        "PREFECT_API_URL": shared_server(),
+        "PREFECT_API_URL": prefect_url,
         "PREFECT_HOME": str(home),
         "NIGHTPRESS_SOURCE": s3.url("documents"),
         "NIGHTPRESS_EMBEDDER": "hashing",

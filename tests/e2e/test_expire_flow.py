@@ -14,7 +14,6 @@ from index_store.log import CommitLog
 from index_store.publisher import promote
 from index_store.storage.folder import FolderStorage
 from tests.index_store.store_builders import COLLECTION, commit_log, publish_documents
-from tests.support.prefect_server import shared_server
 
 PROGRAM = """
 import os, sys
@@ -51,14 +50,15 @@ def artifacts(url: str) -> str:
         return str(answer.read().decode())
 
 
-def test_the_flow_previews_and_then_retires_and_purges(storage: FolderStorage, tmp_path: Path):
-    url = shared_server()
+def test_the_flow_previews_and_then_retires_and_purges(
+    storage: FolderStorage, tmp_path: Path, prefect_url: str
+):
     first, second, third = CommitLog(storage, COLLECTION).read().versions
     before = {entry.key for entry in storage.list("")}
-    environment = {**os.environ, "PREFECT_API_URL": url, "PREFECT_HOME": str(tmp_path / "home")}
+    told = {"PREFECT_API_URL": prefect_url, "PREFECT_HOME": str(tmp_path / "home")}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, storage.url, COLLECTION],
-        env=environment,
+        env=os.environ | told,
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
@@ -76,7 +76,7 @@ def test_the_flow_previews_and_then_retires_and_purges(storage: FolderStorage, t
     assert f"{COLLECTION}/versions/{first}/manifest.json" in state.purged
     log = CommitLog(storage, COLLECTION)
     assert log.record(state.seq).change.run != ""
-    told = artifacts(url)
-    assert "# Expiry, dry run" in told
-    assert f"retired version `{first}`" in told
-    assert "Stored embeddings are never expired" in told
+    shown = artifacts(prefect_url)
+    assert "# Expiry, dry run" in shown
+    assert f"retired version `{first}`" in shown
+    assert "Stored embeddings are never expired" in shown

@@ -16,13 +16,13 @@ def test_every_command_keeps_its_json_keys(nightpress: CommandLine, source: Path
     write(source / "bad.pdf", BROKEN_PDF)
     write(source / "short.txt", "these few words are too short for a chunk")
 
-    plan = nightpress("plan", "--json").json
+    plan = nightpress.as_script()("plan", "--json").json
     assert {"added", "changed", "moved", "removed", "kept", "retry"} <= plan.keys()
     assert plan["counts"]["added"] == 4
     assert all(item["uri"] and item["reason"] for item in plan["added"])
     assert plan["estimate"].keys() == {"chunks", "tokens", "cost"}
 
-    ended = nightpress("run", "--json")
+    ended = nightpress.as_script()("run", "--json")
     run = ended.json
     assert ended.err.splitlines()[0].startswith("start")
     assert run.keys() >= {"run", "version", "parent", "unchanged", "without_chunks", "skipped"}

@@ -26,6 +26,7 @@ from tests.support.small_sources import (
     trusted,
     write,
 )
+from tests.support.sweeps import places, sampled
 
 _stores = count(1)
 
@@ -81,14 +82,14 @@ def operations(collection: Collection, opened: dict[str, object]) -> int:
     return counted.operations
 
 
-@pytest.mark.slow
+@sampled(9)
 @pytest.mark.parametrize("mode", list(FaultMode))
 def test_a_fault_at_any_operation_leaves_old_or_new_and_the_rerun_heals(
-    collection: Collection, patched: dict[str, object], mode: FaultMode
+    collection: Collection, patched: dict[str, object], mode: FaultMode, every: int
 ):
     total = operations(collection, patched)
     assert total > 50
-    for fail_at in range(1, total + 1):
+    for fail_at in places(total, every, mode):
         storage = copy_of(collection)
         patched["storage"] = FaultyStorage(storage, fail_at=fail_at, mode=mode)
         with suppress(IndexStoreError, SystemExit):

@@ -33,9 +33,9 @@ from tests.support.small_sources import (
     trusted,
     write,
 )
+from tests.support.sweeps import places, sampled
 
 NOTHING: Searchable = set()
-STEPS = {FaultMode.CRASH: 7, FaultMode.ERROR: 13, FaultMode.LOST_REPLY: 13}  # every which operation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,14 +149,15 @@ def broken_off() -> Iterator[None]:
         yield
 
 
+@sampled(31)
 @pytest.mark.parametrize("mode", FaultMode, ids=lambda mode: mode.value)
 @pytest.mark.parametrize("which", ["first_night", "later_night"])
 def test_a_fault_anywhere_leaves_old_or_new_and_the_next_run_heals(
-    which: str, mode: FaultMode, request: pytest.FixtureRequest
+    which: str, mode: FaultMode, every: int, request: pytest.FixtureRequest
 ):
     told: Night = request.getfixturevalue(which)
     assert told.old != told.new
-    for place in range(1, told.operations + 1, STEPS[mode]):
+    for place in places(told.operations, every, mode):
         store = told.store()
         with broken_off():
             run_plainly(again(told.options), FaultyStorage(store, fail_at=place, mode=mode))

@@ -1,11 +1,10 @@
 """A publish into S3 over a network that fails: at any request, in any way.
 
 Whatever happens, the publish succeeds or says one of three things that callers know how to handle,
-readers see the old version or the new one, and the same publish again succeeds. Every fault meets
-every sixth request, and together they meet each; `S3_FAULT_STEP=1` has each meet each.
+readers see the old version or the new one, and the same publish again succeeds. Every fault meets a
+sample of the requests, each another one; in the soak each meets each.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +34,7 @@ from tests.support.below import Below
 from tests.support.fault_proxy import Fault, FaultProxy, Rule, Status, fault_proxy
 from tests.support.s3_servers import moto
 from tests.support.small_sources import trusted
+from tests.support.sweeps import sampled
 
 OLD = {"a.txt": ["the old text"], "b.txt": ["kept"]}
 NEW = {"a.txt": ["the new text"], "b.txt": ["kept"]}
@@ -47,7 +47,6 @@ FAULTS: dict[str, Rule] = {
     "conflict-at-work": Status(status=409, code="ConditionalRequestConflict"),
 }
 HANGS = {"hang-before", "hang-after"}
-STEP = int(os.environ.get("S3_FAULT_STEP", "6"))  # 1 has every fault meet every request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,13 +112,14 @@ def served(storage: Storage) -> str:
     return NEVER_SEEN_ALONE.get(texts, f"half: {texts}")
 
 
+@sampled(20)
 @pytest.mark.parametrize(("number", "name"), list(enumerate(FAULTS)), ids=list(FAULTS))
 def test_a_fault_at_any_request_leaves_the_old_version_or_the_new(
-    site: Site, requests: int, number: int, name: str, tmp_path: Path
+    site: Site, requests: int, number: int, name: str, every: int, tmp_path: Path
 ):
     told = (TransientError, ConflictError, UnknownOutcomeError)
-    step = 2 * STEP if name in HANGS else STEP
-    for index in range(1 + number % step, requests + 1, step):
+    step = 2 * every if name in HANGS else every
+    for index in range(1 + number * every // len(FAULTS), requests + 1, step):
         chosen = site.impatient if name in HANGS else site.spoiled
         spoiled, direct = site.case(chosen, {index: FAULTS[name]})
         try:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import signal
 from pathlib import Path
 
 import click
@@ -67,6 +68,38 @@ def test_with_json_an_error_is_one_object_unless_the_answer_is_out(
     with pytest.raises(SystemExit, match="5"), errors_become_exit_codes(as_json=True):
         answer_and_fail()
     assert json.loads(capsys.readouterr().out) == {"problems": 1}
+
+
+@pytest.mark.parametrize(
+    "surfaced",
+    [ValueError("Task run is not set"), errors.StoppedError("the run was interrupted")],
+    ids=["of a library", "of ours"],
+)
+def test_whatever_surfaces_after_ctrl_c_is_told_as_an_interruption(
+    surfaced: Exception, capsys: pytest.CaptureFixture[str]
+):
+    def work_that_covers_the_interruption():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise surfaced from None
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(SystemExit, match="1"), errors_become_exit_codes(as_json=True):
+        work_that_covers_the_interruption()
+    told = capsys.readouterr()
+    assert told.err == "nightpress: interrupted; the same command goes on from here\n"
+    assert told.out == ""
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_run_that_ends_well_in_spite_of_ctrl_c_is_done():
+    with errors_become_exit_codes():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            done = True
+    assert done
 
 
 @pytest.mark.parametrize(

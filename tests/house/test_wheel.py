@@ -43,9 +43,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory, root: Path, tracked: list[Pa
 def environment(tmp_path_factory: pytest.TempPathFactory, root: Path, wheel: Path) -> Path:
     """The programs of a new environment with the retriever's lock and the wheel."""
     folder = tmp_path_factory.mktemp("environment")
-    call(sys.executable, "-m", "venv", folder, cwd=folder)
+    call(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder)
     programs = folder / "bin"
-    install = (programs / "python", "-m", "pip", "install", "-qq", "--no-deps", "--no-compile")
+    pip = (sys.executable, "-m", "pip", "--python", programs / "python")
+    install = (*pip, "install", "-qq", "--no-deps", "--no-compile")
     lock = root / "requirements" / "retriever.txt"
     call(*install, "--require-hashes", "-r", lock, cwd=folder)
     call(*install, "--no-index", wheel, cwd=folder)

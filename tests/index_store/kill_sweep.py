@@ -1,11 +1,12 @@
 """Kills a publish at every file operation, one process each, and reports what readers see after it.
 
 Run as a program by `test_kill.py`: children are forked from here, where no library has threads
-yet. Prints one line per kill point: `<number> <old|new|half> <healed|broken>`, and `done` for the
-run that came through.
+yet. Its argument is the distance between kill points. Prints one line per kill point: `<number>
+<old|new|half> <healed|broken>`, and `done` for the run that came through.
 """
 
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -114,11 +115,14 @@ def main() -> None:
     """Try kill points until a night comes through."""
     pa.array([1])  # imports what it needs once, here
     with tempfile.TemporaryDirectory() as name:
-        for number in range(1, 1000):
+        old, build = Path(name) / "old", Path(name) / "build"
+        build.mkdir()
+        if forked(lambda: prepare(old, build)):
+            return
+        for number in range(1, 1000, int(sys.argv[1])):
             root, folder = Path(name) / f"store-{number}", Path(name) / f"build-{number}"
             folder.mkdir()
-            if forked(lambda: prepare(root, folder)):  # noqa: B023
-                return
+            shutil.copytree(old, root)
             code = forked(lambda: killed_night(root, folder, number))  # noqa: B023
             if code == COMPLETED:
                 sys.stdout.write("done\n")

@@ -39,6 +39,7 @@ from tests.index_store.store_builders import (
     vector,
     vectors,
 )
+from tests.support.sweeps import places, sampled
 
 DOCUMENTS = {f"doc{number}.txt": [f"text {number} part {part}" for part in range(3)]
              for number in range(20)}  # fmt: skip
@@ -304,14 +305,15 @@ def test_random_damage_is_refused_or_harmless(source: MemoryStorage, tmp_path: P
     assert refused > 200
 
 
+@sampled(5)
 @pytest.mark.parametrize("mode", list(FaultMode))
 def test_an_import_that_breaks_off_anywhere_shows_nothing_and_goes_on(
-    source: MemoryStorage, tmp_path: Path, mode: FaultMode
+    source: MemoryStorage, tmp_path: Path, mode: FaultMode, every: int
 ):
     path = exported(source, tmp_path / "a.tar", with_embeddings=True)
     counted = FaultyStorage(MemoryStorage("counted"))
     version = import_archive(counted, path, move_production=True).version
-    for number in range(1, counted.operations + 1):
+    for number in places(counted.operations, every, mode):
         inner = MemoryStorage(f"target-{number}")
         try:
             import_archive(

@@ -41,6 +41,7 @@ from tests.index_store.store_builders import (
     publish_documents,
     vector,
 )
+from tests.support.sweeps import places, sampled
 
 HOUR_NS = 3_600_000_000_000
 KEEP_ONE = RetentionPolicy(keep_last=1)
@@ -246,9 +247,10 @@ def test_expiry_gives_up_when_it_is_always_overtaken(storage: MemoryStorage):
     assert first in versions(storage)
 
 
+@sampled(7)
 @pytest.mark.parametrize("mode", list(FaultMode))
 def test_a_fault_at_any_operation_heals_with_the_next_call(
-    hours: Hours, tmp_path: Path, mode: FaultMode
+    hours: Hours, tmp_path: Path, mode: FaultMode, every: int
 ):
     def make() -> MemoryStorage:
         made = MemoryStorage("sweep", clock_ns=hours)
@@ -267,7 +269,7 @@ def test_a_fault_at_any_operation_heals_with_the_next_call(
     counted = FaultyStorage(make())
     both(counted)
     assert counted.operations > 40
-    for fail_at in range(1, counted.operations + 1):
+    for fail_at in places(counted.operations, every, mode):
         storage = make()
         with contextlib.suppress(IndexStoreError, SystemExit):
             both(FaultyStorage(storage, fail_at=fail_at, mode=mode))

@@ -29,6 +29,7 @@ from tests.index_store.store_builders import (
     publish_documents,
     vector,
 )
+from tests.support.sweeps import places, sampled
 
 OLD = {"a.txt": ["the old text of a"], "b.txt": ["the text of b"]}
 NEW = {"a.txt": ["the new text of a"], "b.txt": ["the text of b"], "c.txt": ["a third text"]}
@@ -69,15 +70,16 @@ def make_storage(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[],
     return make
 
 
+@sampled(4)
 @pytest.mark.parametrize("mode", list(FaultMode))
 def test_a_fault_at_any_operation_leaves_old_or_new_and_a_rerun_heals(
-    make_storage: Callable[[], Storage], tmp_path: Path, mode: FaultMode
+    make_storage: Callable[[], Storage], tmp_path: Path, mode: FaultMode, every: int
 ):
     counted = FaultyStorage(make_storage())
     publish_and_promote(counted, tmp_path)
     assert counted.operations > 15
     seen = set()
-    for fail_at in range(1, counted.operations + 1):
+    for fail_at in places(counted.operations, every, mode):
         storage = make_storage()
         with contextlib.suppress(IndexStoreError, SystemExit):
             publish_and_promote(FaultyStorage(storage, fail_at=fail_at, mode=mode), tmp_path)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -102,12 +103,23 @@ def counts(storage: MemoryStorage) -> tuple[int, int, int]:
     return held.documents, held.rejected, held.chunks_live
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
 @given(nights)
 @example(
     [[("write", "b.txt", "tides")], [("move", "b.txt", "a.txt")], [("copy", "a.txt", "b.txt")]]
 )
 def test_every_night_finds_what_a_fresh_full_build_finds(changes: list[list[Step]]):
+    check_every_night(changes)
+
+
+@pytest.mark.soak
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(nights)
+def test_many_more_nights_find_what_a_fresh_full_build_finds(changes: list[list[Step]]):
+    check_every_night(changes)
+
+
+def check_every_night(changes: list[list[Step]]) -> None:
     with TemporaryDirectory() as folder:
         house = House(Path(folder))
         write(house.source / "anchor.txt", prose("anchor"))

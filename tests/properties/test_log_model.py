@@ -278,7 +278,7 @@ CASTS = [
     ("publish", "promote", "rollback", "retire", "purge"),
     ("publish", "publish", "rollback", "retire", "purge"),
     pytest.param(
-        ("publish", "promote", "rollback", "pin", "retire", "purge"), marks=pytest.mark.slow
+        ("publish", "promote", "rollback", "pin", "retire", "purge"), marks=pytest.mark.soak
     ),
 ]
 

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tasks.stages.parsing.keeper import descendants
+from tests.support.warm_command import WarmProcess
 
 SCRIPT = Path(sys.executable).with_name("nightpress")
 PATIENCE_S = 240  # with a busy machine, not an expectation
@@ -40,20 +40,15 @@ class CommandLine:
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    is_warm: bool = True  # see `warm_command`
+
+    def as_script(self) -> "CommandLine":
+        """Return one that starts the installed script for every command, which takes seconds."""
+        return replace(self, is_warm=False)
 
     def __call__(self, *words: str, code: int | None = 0, **more: str) -> Ended:
         """Run a command to its end and check its exit code, unless `code` is None."""
-        done = subprocess.run(
-            [SCRIPT, *words],
-            cwd=self.folder,
-            env=self._environment(more),
-            capture_output=True,
-            check=False,
-            timeout=PATIENCE_S,
-        )
-        ended = Ended(
-            code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode("utf-8")
-        )
+        ended = self.start(*words, **more).end()
         assert "Traceback" not in ended.err, ended.err
         if code is not None:
             assert ended.code == code, f"{ended.code}: {ended.err}\n{ended.out}"
@@ -61,26 +56,26 @@ class CommandLine:
 
     def start(self, *words: str, **more: str) -> "Started":
         """Start a command and go on while it works."""
+        environment = {**os.environ, **self.environment, **more}
+        if self.is_warm:
+            return Started(WarmProcess(words, self.folder, environment))
         return Started(
             subprocess.Popen(
                 [SCRIPT, *words],
                 cwd=self.folder,
-                env=self._environment(more),
+                env=environment,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-                text=True,
+                encoding="utf-8",
             )
         )
-
-    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
-        return {**os.environ, **self.environment, **more}
 
 
 class Started:
     """A command at work."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str] | WarmProcess") -> None:
         self.process = process
         self.lines: list[str] = []
 
@@ -96,7 +91,7 @@ class Started:
     def kill(self) -> None:
         """Kill it as the kernel does, and wait until its children are gone too."""
         children = descendants(self.process.pid)
-        self.process.kill()
+        os.kill(self.process.pid, signal.SIGKILL)
         self.process.communicate(timeout=PATIENCE_S)
         assert not still_there(children)
 

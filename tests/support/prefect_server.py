@@ -1,54 +1,59 @@
 """One real Prefect server for all tests of a session, so that each run starts quickly."""
 
-import atexit
+import contextlib
+import fcntl
 import os
-import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
-import tempfile
-import threading
-import time
-from collections.abc import Mapping
-from functools import cache
+import urllib.request
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
 
-DEADLINE_S = 240  # patience with a busy machine, not an expectation
-QUIET = {
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
-}
+from flows.prefect_environment import prepare_prefect
+
+PATIENCE_S = 240  # with a busy machine, not an expectation
 
 
-@cache
-def shared_server() -> str:
-    """Start the server on the first call and return the address of its API."""
-    home = tempfile.mkdtemp(prefix="nightpress-prefect-")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [
-            Path(sys.executable).with_name("prefect"),
-            "server",
-            "start",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-        ],
-        env={**os.environ, **QUIET, "PREFECT_HOME": home},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    atexit.register(_stop, process, home)
-    url = f"http://127.0.0.1:{port}/api"
-    _wait(url, process)
-    return url
+@contextlib.contextmanager
+def shared_server(folder: Path) -> Iterator[str]:
+    """Start the server of a folder unless one of the processes that share it did so already.
+
+    The server ends when the last of them has let go of it: all hold its standard input open.
+
+    Yields:
+        The address of its API.
+    """
+    folder.mkdir(exist_ok=True)
+    pipe, address = folder / "pipe", folder / "address"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not address.exists():
+            os.mkfifo(pipe)
+        hold = os.open(pipe, os.O_RDWR)
+        if not address.exists():
+            address.write_text(_start(pipe, folder))
+        # A FIFO that this process could read as well would never end for the server.
+        keep = os.open(pipe, os.O_WRONLY)
+        os.close(hold)
+    try:
+        yield address.read_text()
+    finally:
+        os.close(keep)
+
+
+def with_tables(home: Path, folder: Path) -> Path:
+    """Give a home of Prefect the tables of the server in a folder, which take seconds to make."""
+    home.mkdir(exist_ok=True)
+    with (
+        contextlib.closing(sqlite3.connect(folder / "prefect.db")) as made,
+        contextlib.closing(sqlite3.connect(home / "prefect.db")) as copy,
+    ):
+        made.backup(copy)
+    return home
 
 
 def ask(url: str, path: str, body: Mapping[str, object]) -> list[dict[str, object]]:
@@ -64,23 +69,19 @@ def ask(url: str, path: str, body: Mapping[str, object]) -> list[dict[str, objec
             return rows
 
 
-def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
-    pause, deadline = threading.Event(), time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/health").is_success:
-                return
-        except httpx.TransportError:
-            pass  # it does not listen yet
-        pause.wait(0.2)
-    raise RuntimeError("the Prefect server never became ready")
-
-
-def _stop(process: "subprocess.Popen[bytes]", home: str) -> None:
-    process.terminate()
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    shutil.rmtree(home, ignore_errors=True)
+def _start(pipe: Path, folder: Path) -> str:
+    environment = {**os.environ, "PREFECT_HOME": str(folder), "PREFECT_UI_ENABLED": "0"}
+    prepare_prefect(environment)
+    with socket.create_server(("127.0.0.1", 0)) as listener, pipe.open("rb") as its_end:
+        server = [sys.executable, "-m", "flows.local_server", str(listener.fileno())]
+        subprocess.run(
+            ["setsid", "--fork", *server],  # a child of nobody, as it may outlive who starts it
+            stdin=its_end,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[listener.fileno()],
+            env=environment,
+            check=True,
+        )
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+    urllib.request.urlopen(f"{url}/health", timeout=PATIENCE_S).close()  # noqa: S310 - our own
+    return url

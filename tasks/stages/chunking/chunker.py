@@ -12,7 +12,7 @@ from itertools import accumulate
 from index_store.embedder import Tokenizer
 from index_store.records import Chunk, Citation
 from tasks.stages.chunking.context import context_tokens, with_context
-from tasks.stages.chunking.cuts import Place, anchors, places
+from tasks.stages.chunking.cuts import cuts, places
 from tasks.stages.chunking.options import WINDOW, ChunkOptions
 from tasks.stages.chunking.units import Strength, Unit, UnitMaker
 from tasks.stages.chunking.window import windows
@@ -103,58 +103,37 @@ class _Packer:
         self._positions = [0, *accumulate(unit.tokens for unit in units)]
 
     def chunks(self) -> Iterator[Chunk]:
-        if not self._units:
-            return
-        candidates = places(self._units)
-        ends = [len(self._units)]
-        if self._positions[-1] > self._max:
-            ends = [*anchors(candidates, self._positions, self._room), *ends]
-        ranks = dict(candidates)
+        """Yield the chunks in reading order."""
         start = overlap = 0
-        for end in ends:
+        for end in self._ends():
             while start < end:
-                stop, chunk = self._chunk(overlap, start, self._stop(overlap, start, end, ranks))
+                stop, chunk = self._chunk(overlap, start, end)
                 yield chunk
                 overlap = self._overlap_start(start, stop)
                 start = stop
 
-    def _stop(self, overlap: int, start: int, end: int, ranks: dict[int, int]) -> int:
-        """Choose the unit before which the chunk that begins at `start` ends."""
-        costs = self._costs(overlap, start, end)
-        stop = start + len(costs)
-        if stop == end:
-            return end
-        left = self._positions[end] - self._positions[start]
-        least_after = self._room // 4
-        short = self._room // 2
-        good: list[Place] = []
-        latest: int | None = None
-        for index in range(start + 1, stop + 1):
-            if index not in ranks:
-                continue
-            latest = index
-            size = self._positions[index] - self._positions[start]
-            if size >= short and left - size >= least_after:
-                good.append((index, ranks[index]))
-        if good:
-            return max(good, key=lambda place: place[1])[0]
-        return latest or stop
+    def _ends(self) -> list[int]:
+        """Return the unit before which each chunk ends."""
+        count = len(self._units)
+        if not count or self._size(0, count) <= self._max:
+            return [count]
+        inner = cuts(places(self._units), self._positions, self._room, self._fits)
+        return [*inner, count]
 
-    def _costs(self, overlap: int, start: int, end: int) -> list[int]:
-        """Return the chunk's size after each unit from `start` on, while it fits; at least one."""
-        size = self._positions[start] - self._positions[overlap]
-        costs: list[int] = []
+    def _fits(self, start: int, stop: int) -> bool:
+        if self._positions[stop] - self._positions[start] > self._room:
+            return False
+        return self._size(start, stop) <= self._room
+
+    def _size(self, start: int, stop: int) -> int:
+        """Return the tokens of a chunk of these units, the headers of its tables included."""
+        size = self._positions[stop] - self._positions[start]
         table = None
-        for index in range(start, end):
-            unit = self._units[index]
-            size += unit.tokens
+        for unit in self._units[start:stop]:
             if unit.table is not None and unit.table is not table:
                 size += unit.table.tokens
             table = unit.table
-            if size > self._max and costs:
-                break
-            costs.append(size)
-        return costs
+        return size
 
     def _chunk(self, overlap: int, start: int, stop: int) -> tuple[int, Chunk]:
         """Build the chunk; give back its last units while their exact count is over the limit."""

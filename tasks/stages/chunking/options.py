@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from index_store.errors import UsageError
 
-CHUNKER_REVISION = "structure-2"
+CHUNKER_REVISION = "structure-3"
 WINDOW_REVISION = "window-1"
 STRUCTURE, WINDOW = "structure", "window"
 MIN_MAX_TOKENS = 32  # below this, headers and overlap leave no room for text

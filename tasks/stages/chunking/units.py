@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from enum import IntEnum
+from itertools import pairwise
 from typing import NamedTuple
 
 from index_store.embedder import Tokenizer
@@ -26,8 +27,10 @@ from tasks.stages.parsing.elements import Element, ElementKind
 
 SHORT_CHARS = 160  # shorter elements stay whole
 SECTION_CHARS = 200  # a heading path is for people; longer headings are cut in it, not in the text
+NEAR_CHARS = 64  # what of a unit decides how good the place before it is
 CLAUSE_CHARS = 80  # a clause of a long sentence is cut off once it has this many
 _DEEPEST_HEADING = 6
+_SPREAD = 2654435761  # 2**32 over the golden ratio, odd (Knuth's multiplicative hashing)
 
 
 class Strength(IntEnum):
@@ -58,7 +61,7 @@ class Unit(NamedTuple):
         end: One past the last character.
         tokens: Tokens of the piece alone.
         strength: How good a place for a cut its start is.
-        near: Hash of its text, the base of content-defined cuts.
+        near: Hash of its first words, the base of content-defined cuts; see `_near`.
         section: Heading path that it stands under.
         table: The table that it is a row of, or None.
         glued: Whether no white space parts it from the unit before.
@@ -170,7 +173,7 @@ class UnitMaker:
         for span, inner in self._spans(element):
             for start, end, tokens in self._fragments(text, span):
                 glued = start == parted and start > 0
-                near = zlib.crc32(text[start:end].encode("utf-8", "surrogatepass"))
+                near = _near(text[start : min(end, start + NEAR_CHARS)])
                 yield Unit(element, start, end, tokens, strength, near, self._section, table, glued)
                 parted = end
                 strength = Strength.FRAGMENT
@@ -232,6 +235,19 @@ class UnitMaker:
             else:
                 middle = (start + end) // 2
                 waiting += [(middle, end), (start, middle)]
+
+
+def _near(text: str) -> int:
+    """Return a hash, 64 bits, whose upper half most changes of one word leave as it was.
+
+    That half is the hash of one pair of words, the one with the least checksum (a min-hash), spread
+    over its range so that short texts rank neither higher nor lower; the other half is of them all.
+    """
+    content = text.encode("utf-8", "surrogatepass")
+    words = content.split()
+    pairs = [b" ".join(pair) for pair in pairwise(words)] or words
+    least = min(map(zlib.crc32, pairs), default=0)
+    return (least * _SPREAD & 0xFFFFFFFF) << 32 | zlib.crc32(content)
 
 
 def _headers(elements: Sequence[Element]) -> list[str | None]:

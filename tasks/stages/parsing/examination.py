@@ -21,7 +21,7 @@ from tasks.stages.parsing.parse_options import DEFAULT_OPTIONS, ParseOptions
 from tasks.stages.parsing.quality import judge, measure
 from tasks.stages.parsing.refusal import ParseRefused, describe
 from tasks.stages.parsing.registry import ParserSpec, find_parser, parser_identity
-from tasks.stages.sidecars.reading import read_sidecars
+from tasks.stages.sidecars.reading import NOBODY, read_sidecars
 
 _PIECE_BYTES = 1 << 20
 
@@ -61,6 +61,7 @@ def examine(
     attributes = NO_ATTRIBUTES
     try:
         spec = find_parser(parser)
+        attributes = NOBODY  # until it is known who may read it
         described = read_sidecars(sidecars, path.name)
         attributes, warnings = described.attributes, described.warnings
         content_hash, before = _fingerprint(path, examination.limits)
@@ -71,30 +72,29 @@ def examine(
         chunks = _chunk(parsed, examination.chunker)
         _hold_to_state(path, before)
     except ParseRefused as refusal:
-        return rejected(
-            refusal.reason,
-            refusal.detail,
+        reason, detail = refusal.reason, refusal.detail
+    except FileNotFoundError:
+        reason, detail, content_hash = Reason.CHANGED, "the file vanished", ""
+    except OSError as error:
+        reason, detail = Reason.UNREADABLE, error.strerror or type(error).__name__
+    except MemoryError:
+        reason, detail = Reason.MEMORY, "memory limit reached"
+    else:
+        return Outcome(
+            chunks=chunks,
+            attributes=attributes,
+            quality=verdict.quality,
+            warnings=warnings,
             parser=identity,
             content_hash=content_hash,
-            warnings=warnings,
-            attributes=attributes,
         )
-    except FileNotFoundError:
-        return rejected(Reason.CHANGED, "the file vanished", parser=identity)
-    except OSError as error:
-        detail = error.strerror or type(error).__name__
-        return rejected(Reason.UNREADABLE, detail, parser=identity, content_hash=content_hash)
-    except MemoryError:
-        return rejected(
-            Reason.MEMORY, "memory limit reached", parser=identity, content_hash=content_hash
-        )
-    return Outcome(
-        chunks=chunks,
-        attributes=attributes,
-        quality=verdict.quality,
-        warnings=warnings,
+    return rejected(
+        reason,
+        detail,
         parser=identity,
         content_hash=content_hash,
+        warnings=warnings,
+        attributes=attributes,
     )
 
 

@@ -15,15 +15,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from index_store.attributes import NO_ATTRIBUTES
 from index_store.errors import StoppedError, UsageError
 from index_store.records import Reason
 from tasks.stages.parsing.child import Child
 from tasks.stages.parsing.frames import Silence
 from tasks.stages.parsing.last_resort import ask_server, wants_more
 from tasks.stages.parsing.limits import Limits
+from tasks.stages.parsing.nothing import DESCRIBE
 from tasks.stages.parsing.outcome import Outcome, decode_reply, rejected
 from tasks.stages.parsing.registry import TIKA, parser_identity
 from tasks.stages.parsing.slot import Slot, WorkerOptions
+from tasks.stages.sidecars.reading import NOBODY
 
 __all__ = ["Outcome", "ParsePool", "WorkerOptions"]
 
@@ -145,6 +148,8 @@ class ParsePool:
                 slot.warm()
             if self._work.tika.url and wants_more(outcome):
                 outcome = self._ask_server(job, slot, outcome)
+            if job.sidecars and outcome.rejection and outcome.attributes == NO_ATTRIBUTES:
+                outcome = self._with_rights(job, slot, outcome)
         except Exception as error:  # noqa: BLE001 - entry point of the thread; the future raises it
             slot.drop()
             job.future.set_exception(self._stopped() if self._closed else error)
@@ -164,6 +169,15 @@ class ParsePool:
             return outcome
 
         return ask_server(job.path, first, self._work.tika, parse)
+
+    def _with_rights(self, job: _Job, slot: Slot, refused: Outcome) -> Outcome:
+        """Ask once more who may read a document whose parser ended before it could say so."""
+        told, fit = self._parse(replace(job, parser=DESCRIBE), slot.ready())
+        if not fit:
+            slot.drop()
+            slot.warm()
+        unknown = told.rejection is not None and told.attributes == NO_ATTRIBUTES
+        return replace(refused, attributes=NOBODY if unknown else told.attributes)
 
     def _stopped(self) -> StoppedError:
         return StoppedError("the parse pool is closed")

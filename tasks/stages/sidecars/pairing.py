@@ -4,7 +4,8 @@
 describes `NAME.pdf` alone; the sidecar of a folder describes every document in it and below.
 
 Invariants: a JSON file beside a document of its name that names no known field is a document of
-its own; the hash of what describes a document changes when any of its sidecars does.
+its own; the hash of what describes a document changes when any of its sidecars does,
+and with its name when one of them singles out documents by their names.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ import orjson
 
 from index_store.ids import WORK_SCHEME, hex_digest
 from tasks.stages.sidecars.chapters import is_chapter
-from tasks.stages.sidecars.fields import names_a_field
+from tasks.stages.sidecars.fields import field_of, names_a_field
 
 ENDING = ".json"
 MAX_BYTES = 1 << 20  # a sidecar of a 400-page guide with every keyword has 40 kB
@@ -79,9 +80,9 @@ def pair_sidecars(
     for uri in (*uris, *left):
         sidecars = (*chain(_folder(uri)), *own.get(uri, ()))
         if sidecars:
-            digest = hex_digest(
-                WORK_SCHEME, "sidecars", *(contents[each].sha256 for each in sidecars)
-            )
+            names = [_name(uri) for each in sidecars if contents[each].singles_out][:1]
+            hashes = (contents[each].sha256 for each in sidecars)
+            digest = hex_digest(WORK_SCHEME, "sidecars", *hashes, *names)
             paths = tuple(candidates[each] for each in sidecars)
             descriptions[uri] = Description(paths=paths, digest=digest)
     return Pairing(descriptions=descriptions, documents=left)
@@ -91,6 +92,7 @@ def pair_sidecars(
 class _Content:
     sha256: str
     is_metadata: bool
+    singles_out: bool = False  # whether it may say different things of different names
 
 
 def _own_sidecars(
@@ -143,7 +145,12 @@ def _content(path: str) -> _Content:
         if not stat.S_ISREG(state.st_mode) or state.st_size > MAX_BYTES:
             return _Content("", is_metadata=False)
         data = stream.read()
-    return _Content(hashlib.sha256(data).hexdigest(), is_metadata=_is_metadata(data))
+    names = {name.decode("utf-8", "replace") for name in _NAMES.findall(data)}
+    return _Content(
+        hashlib.sha256(data).hexdigest(),
+        is_metadata=_is_metadata(data),
+        singles_out=any(field_of(name) == "documents" for name in names),
+    )
 
 
 def _is_metadata(data: bytes) -> bool:

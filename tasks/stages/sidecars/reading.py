@@ -27,7 +27,7 @@ _LIST_CLOSED_TWICE = re.compile(rf"(:\s*\[{_STRINGS}\s*\])(?:\s*\])+")
 """Brackets that cannot be right inside an object; mended in general they would end what is around
 the list as well."""
 
-_NOBODY = DocumentAttributes(groups=())
+NOBODY = DocumentAttributes(groups=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ def _left_out(name: str, text: str, slip: str) -> Described:
     closed = names_rights(text)
     note = f"sidecar {name} is left out: {slip or 'it is no JSON object'}"
     return Described(
-        attributes=_NOBODY if closed else NO_ATTRIBUTES,
+        attributes=NOBODY if closed else NO_ATTRIBUTES,
         warnings=(note + ("; it names groups, so nobody may read it" if closed else ""),),
     )
 

@@ -84,6 +84,33 @@ def test_documents_that_move_are_touched_or_fail_keep_what_is_known_of_them():
         assert (line.attributes, line.quality) == (KNOWN["attributes"], KNOWN["quality"])
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "chunks"),
+    [
+        (("staff",), ("board",), 0),
+        (("staff", "board"), ("board",), 0),
+        (None, ("board",), 0),
+        (("staff",), (), 0),
+        (("staff",), ("staff", "board"), 3),
+        ((), ("board",), 3),
+        (("staff",), None, 3),
+    ],
+)
+def test_a_document_that_fails_keeps_no_chunk_from_whom_it_is_kept_now(
+    before: tuple[str, ...] | None, now: tuple[str, ...] | None, chunks: int
+):
+    known = record("a", attributes=DocumentAttributes(title="T", groups=before))
+    failed = replace(
+        outcome("a", Reason.TIMEOUT), attributes=DocumentAttributes(theme="t", groups=now)
+    )
+    made = decide([item("a", Action.CHANGED)], [known], [failed])
+    (line,) = made.records
+    assert (line.chunks, line.attributes.groups) == (chunks, now)
+    assert made.dead == ({} if chunks else {"s" * 64: ((0, 3),)})
+    assert line.rejection is not None
+    assert ("fewer may read it" in line.rejection.detail) is not bool(chunks)
+
+
 def test_a_document_done_anew_has_what_was_found_now():
     found = replace(outcome("a"), attributes=DocumentAttributes(title="New"), quality=Quality.POOR)
     made = decide([item("a", Action.CHANGED)], [record("a", **KNOWN)], [found])

@@ -41,6 +41,7 @@ from tests.support.small_sources import (
     trusted,
     write,
 )
+from tests.support.sweeps import places, sampled
 
 NOW_MS = 1_800_000_000_000
 COMMON = "This paragraph of boilerplate stands in two documents word for word, as they often do."
@@ -288,9 +289,10 @@ def test_checkpoints_of_runs_go_with_their_run_and_others_stay(source: Path):
     assert storage.read(f"{COLLECTION}/runs/other/plan.json")
 
 
+@sampled(29)
 @pytest.mark.parametrize("mode", list(FaultMode))
 def test_an_erasure_that_breaks_off_anywhere_is_finished_by_the_same_command(
-    source: Path, mode: FaultMode
+    source: Path, mode: FaultMode, every: int
 ):
     prepared = trusted("prepared")
     years(source, prepared)
@@ -300,21 +302,24 @@ def test_an_erasure_that_breaks_off_anywhere_is_finished_by_the_same_command(
         erased(storage, "hive.txt")
         return purged(storage, "hive.txt")
 
-    number, last = 1, False
-    while not last:
-        storage = trusted(f"broken-{number}")
+    def copied(name: str) -> Storage:
+        storage = trusted(name)
         for entry in prepared.list(""):
             storage.put(entry.key, prepared.read(entry.key))
+        return storage
+
+    counted = FaultyStorage(copied("counted"))
+    command(counted)
+    for number in places(counted.operations, every, mode):
+        storage = copied(f"broken-{number}")
         faulty = FaultyStorage(storage, fail_at=number, mode=mode)
         try:
             command(faulty)
         except (IndexStoreError, SystemExit):
             assert {item[0] for item in searchable(storage)} >= {item[0] for item in expected}
-        last = faulty.operations < number
         assert command(storage).certificate.clean
         assert searchable(storage) == expected
         assert what_is_left(storage) == []
-        number += 13
 
 
 class RacingStorage(FaultyStorage):

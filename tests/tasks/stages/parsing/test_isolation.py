@@ -57,11 +57,13 @@ class Orders:
         self.folder = folder
         self.written = 0
 
-    def submit(self, pool: ParsePool, order: str) -> Future[Outcome]:
+    def submit(
+        self, pool: ParsePool, order: str, sidecars: tuple[str, ...] = ()
+    ) -> Future[Outcome]:
         self.written += 1
         path = self.folder / f"order-{self.written}.txt"
         path.write_text(order)
-        return pool.submit(path, _OBEY)
+        return pool.submit(path, _OBEY, sidecars=sidecars)
 
     def run(self, pool: ParsePool, order: str) -> Outcome:
         return self.submit(pool, order).result()
@@ -115,6 +117,20 @@ def test_misbehaviour_is_rejected_and_the_next_document_parses(
     assert refused.rejection is not None
     assert detail in refused.rejection.detail
     assert _text(orders.run(patient, "say still here")) == "still here"
+
+
+@pytest.mark.parametrize("order", ["exit", "flood", "surrogate", "fail"])
+def test_who_may_read_a_document_is_known_whatever_it_did_to_its_parser(
+    patient: ParsePool, orders: Orders, order: str
+):
+    sidecar = orders.folder / "order.json"
+    sidecar.write_text('{"groups": ["board"]}')
+    refused = orders.submit(patient, order, (str(sidecar),)).result()
+    assert refused.rejection is not None
+    assert refused.attributes.groups == ("board",)
+    sidecar.unlink()
+    unknown = orders.submit(patient, order, (str(sidecar),)).result()
+    assert unknown.attributes.groups == ()
 
 
 @pytest.mark.parametrize("order", ["hang", "spin", "stop"])

@@ -1,11 +1,16 @@
 """Sidecars in runs: they describe documents, are none, and a change of one costs no embedding."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from index_store.catalog import Catalog
 from index_store.catalog_files import load_catalog
 from index_store.records import DocumentRecord
+from index_store.search_options import Question, Retrieval, SearchOptions
+from index_store.snapshot import Snapshot
 from index_store.storage.memory import MemoryStorage
 from tasks.stages.planning import choose_base
 from tests.support.plain_run import Trace, run_plainly
@@ -17,6 +22,7 @@ from tests.support.small_sources import (
     pdf,
     searchable,
     trusted,
+    vector,
     write,
 )
 
@@ -33,6 +39,14 @@ def record(storage: MemoryStorage, uri: str) -> DocumentRecord:
     found = catalog(storage).get(uri)
     assert found is not None
     return found
+
+
+def hits_of(group: str, storage: MemoryStorage) -> int:
+    """Return how many documents anybody of a group can find."""
+    options = SearchOptions(k=10, retrieval=Retrieval.DENSE, groups=frozenset({group}))
+    with Snapshot.open(storage, COLLECTION, channel="production") as snapshot:
+        hits = snapshot.search(Question(vector=vector("leave")), options)
+        return len({hit.uri for hit in hits})
 
 
 def test_a_sidecar_describes_its_document_and_is_none(tmp_path: Path):
@@ -102,19 +116,37 @@ def test_a_mended_sidecar_is_told_in_the_report(tmp_path: Path):
     assert any("a.md: sidecar a.json: is not valid JSON" in each for each in report.warnings)
 
 
-def test_rights_hold_although_the_document_fails(tmp_path: Path):
+@pytest.mark.parametrize(("groups", "found"), [('["board"]', 0), ('["staff", "board"]', 1)])
+def test_rights_hold_although_the_document_fails(tmp_path: Path, groups: str, found: int):
     write(tmp_path / "a.pdf", pdf("The employee is entitled to leave for every month of work."))
     write(tmp_path / "a.json", '{"title": "T", "groups": ["staff"]}')
+    write(tmp_path / "b.md", TEXT)
+    write(tmp_path / "b.json", '{"groups": []}')
     storage = trusted("rights")
     options = options_for(tmp_path)
     run_plainly(options, storage)
     write(tmp_path / "a.pdf", BROKEN_PDF)
-    write(tmp_path / "a.json", '{"title": "T", "groups": ["board"]}')
+    write(tmp_path / "a.json", f'{{"title": "T", "groups": {groups}}}')
     run_plainly(again(options), storage)
-    found = record(storage, "a.pdf")
-    assert found.rejection is not None
-    assert found.chunks > 0
-    assert found.attributes.groups == ("board",)
+    line = record(storage, "a.pdf")
+    assert line.rejection is not None
+    assert line.attributes.groups == tuple(json.loads(groups))
+    assert hits_of("staff", storage) == found
+
+
+def test_a_name_that_a_folder_singles_out_has_its_own_rights_after_a_move(tmp_path: Path):
+    write(tmp_path / "open.md", TEXT)
+    write(tmp_path / "_metadata.json", '{"documents": {"closed.md": {"groups": ["board"]}}}')
+    storage = trusted("singled")
+    options = options_for(tmp_path)
+    run_plainly(options, storage)
+    assert hits_of("staff", storage) == 1
+    (tmp_path / "open.md").rename(tmp_path / "closed.md")
+    trace = Trace()
+    run_plainly(again(options), storage, trace)
+    assert record(storage, "closed.md").attributes.groups == ("board",)
+    assert (hits_of("staff", storage), hits_of("board", storage)) == (0, 1)
+    assert trace.texts == 0
 
 
 def test_sidecars_can_be_switched_off(tmp_path: Path):
