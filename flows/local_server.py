@@ -20,6 +20,7 @@ import urllib.error
 import urllib.request
 from collections.abc import MutableMapping
 
+from flows.prefect_tables import make_tables
 from index_store.errors import TransientError
 
 PATIENCE = "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"
@@ -96,11 +97,17 @@ def start_server(environment: MutableMapping[str, str]) -> LocalServer | None:
     Returns:
         The server, or None when Prefect has an address already.
     """
+    from prefect import __version__ as release  # noqa: PLC0415 - slow
     from prefect.context import refresh_global_settings_context  # noqa: PLC0415 - slow
     from prefect.settings import get_current_settings  # noqa: PLC0415 - slow
 
-    if get_current_settings().api.url:
+    settings = get_current_settings()
+    if settings.api.url:
         return None
+    database = settings.home / "prefect.db"
+    url = settings.server.database.connection_url
+    if url is not None and url.get_secret_value() == f"sqlite+aiosqlite:///{database}":
+        make_tables(database, release=release)
     server = LocalServer(environment)
     environment["PREFECT_API_URL"] = server.url
     refresh_global_settings_context()

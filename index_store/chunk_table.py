@@ -38,6 +38,8 @@ SCHEMA = pa.schema(
     ],
     metadata={b"format": FORMAT},
 )
+KEYWORDS_SCHEMA = SCHEMA.append(pa.field("keywords", pa.list_(pa.string()), nullable=False))
+"""That of a table in which some chunk has keywords; it was added later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,9 @@ class CitedChunk:
 def stored_chunk(uri: str, ordinal: int, chunk: Chunk) -> StoredChunk:
     """Return the row for a chunk of a document, with its ids."""
     cited = chunk.citation
+    keywords: tuple[str | int, ...] = ()
+    if chunk.keywords:
+        keywords = (len(chunk.keywords), *chunk.keywords)
     numbers = (cited.page, cited.slide, cited.row_start, cited.row_end)
     chunk_id = digest(
         CHUNK_SCHEME,
@@ -91,6 +96,7 @@ def stored_chunk(uri: str, ordinal: int, chunk: Chunk) -> StoredChunk:
         *("" if number is None else number for number in numbers),
         0 if cited.sheet is None else cited.sheet,
         *cited.section,
+        *keywords,
     )
     return StoredChunk(
         chunk_id=chunk_id, text_hash=text_hash(chunk.text), chunk=chunk, uri=uri, ordinal=ordinal
@@ -101,8 +107,9 @@ class ChunkTableWriter:
     """Writes a chunk table to a local file, batch by batch; holds at most one batch in memory."""
 
     def __init__(self, path: Path) -> None:
-        self._sink = pa.OSFile(str(path), "wb")
-        self._writer = pa.ipc.new_file(self._sink, SCHEMA)
+        self._path = path
+        self._schema = SCHEMA
+        self._open()
         self._pending: list[StoredChunk] = []
         self._rows = 0
 
@@ -118,6 +125,8 @@ class ChunkTableWriter:
             UsageError: A text is not valid Unicode.
         """
         for chunk in chunks:
+            if chunk.chunk.keywords and self._schema is SCHEMA:
+                self._widen()
             self._pending.append(chunk)
             self._rows += 1
             if len(self._pending) == BATCH_ROWS:
@@ -146,9 +155,29 @@ class ChunkTableWriter:
         else:
             self._sink.close()
 
+    def _open(self) -> None:
+        self._sink = pa.OSFile(str(self._path), "wb")
+        self._writer = pa.ipc.new_file(self._sink, self._schema)
+
+    def _widen(self) -> None:
+        """Begin anew with a column for keywords, and copy what was written without."""
+        self._writer.close()
+        self._sink.close()
+        narrow = self._path.replace(self._path.with_name(f"{self._path.name}.narrow"))
+        self._schema = KEYWORDS_SCHEMA
+        self._open()
+        with pa.memory_map(str(narrow)) as source:
+            written = pa.ipc.open_file(source)
+            for number in range(written.num_record_batches):
+                batch = written.get_batch(number)
+                nothing = pa.array([[]] * len(batch), KEYWORDS_SCHEMA.field("keywords").type)
+                columns = [*batch.columns, nothing]
+                self._writer.write_batch(pa.record_batch(columns, schema=KEYWORDS_SCHEMA))
+        narrow.unlink()
+
     def _write_pending(self) -> None:
         try:
-            self._writer.write_batch(_batch(self._pending))
+            self._writer.write_batch(_batch(self._pending, self._schema))
         except UnicodeEncodeError as error:
             raise UsageError(f"chunk table: a text is not valid unicode: {error.reason}") from error
         self._pending = []
@@ -181,7 +210,8 @@ class ChunkTable:
             raise CorruptArtifactError(
                 f"{path}: expected a chunk table, found {str(error).splitlines()[0]}"
             ) from error
-        if table.schema.metadata != SCHEMA.metadata or not table.schema.equals(SCHEMA):
+        known = table.schema.equals(SCHEMA) or table.schema.equals(KEYWORDS_SCHEMA)
+        if table.schema.metadata != SCHEMA.metadata or not known:
             raise CorruptArtifactError(f"{path}: expected columns of {FORMAT.decode()}")
         if rows is not None and table.num_rows != rows:
             raise CorruptArtifactError(f"{path}: rows expected {rows}, found {table.num_rows}")
@@ -226,7 +256,7 @@ class ChunkTable:
 
     def _line(self, row: int) -> dict[str, Any]:
         batch, place = self._batches[row // BATCH_ROWS], row % BATCH_ROWS
-        return {name: batch.column(n)[place].as_py() for n, name in enumerate(SCHEMA.names)}
+        return {name: batch.column(n)[place].as_py() for n, name in enumerate(batch.schema.names)}
 
     def _cell(self, name: str, row: int) -> Any:  # noqa: ANN401 - of the column's type
         return self._shown(row)[name][row % BATCH_ROWS].as_py()
@@ -285,7 +315,7 @@ def chunk_ids_hash(chunk_ids: Iterable[bytes]) -> bytes:
     return hasher.digest()
 
 
-def _batch(chunks: Sequence[StoredChunk]) -> pa.RecordBatch:
+def _batch(chunks: Sequence[StoredChunk], schema: pa.Schema) -> pa.RecordBatch:
     cited = [item.chunk.citation for item in chunks]
     columns: list[Sequence[object]] = [
         [item.chunk_id for item in chunks],
@@ -300,11 +330,12 @@ def _batch(chunks: Sequence[StoredChunk]) -> pa.RecordBatch:
         [list(citation.section) for citation in cited],
         [item.uri for item in chunks],
         [item.ordinal for item in chunks],
+        [list(item.chunk.keywords) for item in chunks],
     ]
     arrays = [
-        pa.array(column, type=kind.type) for column, kind in zip(columns, SCHEMA, strict=True)
+        pa.array(column, type=kind.type) for column, kind in zip(columns, schema, strict=False)
     ]
-    return pa.record_batch(arrays, schema=SCHEMA)
+    return pa.record_batch(arrays, schema=schema)
 
 
 def _from_line(line: Mapping[str, Any]) -> StoredChunk:
@@ -319,7 +350,12 @@ def _from_line(line: Mapping[str, Any]) -> StoredChunk:
     return StoredChunk(
         chunk_id=line["chunk_id"],
         text_hash=line["text_hash"],
-        chunk=Chunk(text=line["text"], tokens=line["tokens"], citation=citation),
+        chunk=Chunk(
+            text=line["text"],
+            tokens=line["tokens"],
+            citation=citation,
+            keywords=tuple(line.get("keywords", ())),
+        ),
         uri=line["uri"],
         ordinal=line["ordinal"],
     )

@@ -39,11 +39,14 @@ class Chunk:
         text: What is embedded and shown.
         tokens: Exact length of `text` by the embedder's tokenizer.
         citation: Where the chunk stands in its document.
+        keywords: Words that describe what it stands in, such as its chapter; searches by words
+            find it by them too, and they are no part of its text.
     """
 
     text: str
     tokens: int
     citation: Citation = field(default_factory=Citation)
+    keywords: tuple[str, ...] = ()
 
 
 class Reason(Enum):

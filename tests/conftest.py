@@ -1,6 +1,7 @@
 """What holds for every test: no settings of the person who runs them, and no luck."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ settings.load_profile("house")
 
 for _name in [name for name in os.environ if name.startswith(("NIGHTPRESS_", "PREFECT_"))]:
     del os.environ[_name]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # tests that a shell runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "TMPDIR" not in os.environ and MEMORY.is_dir():
     _found = os.statvfs(MEMORY)

@@ -51,7 +51,7 @@ class LexicalWriter:
         for stored in chunks:
             document = self._document()
             self._builder.add(
-                stored.chunk.text,
+                "\n".join((stored.chunk.text, *stored.chunk.keywords)),
                 analysed_as(document.attributes.language),
                 document_key(document.uri),
             )

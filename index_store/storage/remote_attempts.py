@@ -117,5 +117,5 @@ def _final(failure: Failure, what: str, key: str) -> IndexStoreError | None:
             return UsageError(f"{what}: {failure.detail}")
         case Outcome.UNABLE:
             return UnfitStoreError(f"{what}: the store cannot do this: {failure.detail}")
-        case Outcome.REFUSED_NOW | Outcome.LOST:
+        case Outcome.REFUSED_NOW | Outcome.LOST:  # pragma: no branch - there are no others
             return None

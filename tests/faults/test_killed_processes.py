@@ -11,7 +11,6 @@ from index_store.embeddings import EmbeddingStore
 from index_store.snapshot import Snapshot
 from index_store.storage.folder import FolderStorage
 from tests.support.command_line import CommandLine
-from tests.support.prefect_server import with_tables
 from tests.support.small_sources import prose, write
 
 # What standard error says when a run is about to do, or has just done, something.
@@ -104,11 +103,10 @@ def test_ctrl_c_ends_at_once_with_one_line_and_the_next_run_goes_on(
 
 @pytest.mark.slow
 def test_without_a_server_a_kill_leaves_nothing_behind_and_ctrl_c_is_clean(
-    nightpress: CommandLine, source: Path, tmp_path: Path, prefect_folder: Path
+    nightpress: CommandLine, source: Path, tmp_path: Path
 ):
     with_server = replace(nightpress, environment=dict(nightpress.environment))
     del nightpress.environment["PREFECT_API_URL"]
-    with_tables(Path(nightpress.environment["PREFECT_HOME"]), prefect_folder)
     killed = nightpress.as_script().start(*words(source, tmp_path / "store"))
     killed.wait_for("parse")
     killed.kill()

@@ -6,7 +6,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from index_store.chunk_table import ChunkTable, ChunkTableWriter, StoredChunk, stored_chunk
+from index_store.chunk_table import (
+    BATCH_ROWS,
+    ChunkTable,
+    ChunkTableWriter,
+    StoredChunk,
+    stored_chunk,
+)
 from index_store.errors import CorruptArtifactError, UsageError
 from index_store.ids import text_hash
 from index_store.records import Chunk, Citation
@@ -70,6 +76,23 @@ def test_a_table_may_be_empty(tmp_path: Path):
     assert table.documents() == []
 
 
+@pytest.mark.parametrize("first", [0, 1, BATCH_ROWS, 2 * BATCH_ROWS + 1])
+def test_keywords_come_back_wherever_the_first_stand(tmp_path: Path, first: int):
+    chunks = [
+        stored_chunk(
+            "a", n, Chunk(text=f"t{n}", tokens=1, keywords=("k", "é") if n >= first else ())
+        )
+        for n in range(2 * BATCH_ROWS + 5)
+    ]
+    with ChunkTableWriter(tmp_path / "x.arrow") as writer:
+        writer.add(chunks[:first])
+        writer.add(chunks[first:])
+    table = ChunkTable.open(tmp_path / "x.arrow", rows=len(chunks))
+    assert table.read(0, len(chunks)) == chunks
+    assert table.take([first, 0]) == [chunks[first], chunks[0]]
+    assert [path.name for path in tmp_path.iterdir()] == ["x.arrow"]
+
+
 def test_a_chunk_id_covers_every_field():
     base = Chunk(text="text", tokens=1, citation=Citation())
     variants = [
@@ -78,6 +101,8 @@ def test_a_chunk_id_covers_every_field():
         stored_chunk("a", 1, base),
         stored_chunk("a", 0, replace(base, text="texts")),
         stored_chunk("a", 0, replace(base, tokens=2)),
+        stored_chunk("a", 0, replace(base, keywords=("x",))),
+        stored_chunk("a", 0, replace(base, keywords=("x", ""))),
         *(
             stored_chunk("a", 0, replace(base, citation=citation))
             for citation in (

@@ -38,6 +38,7 @@ from index_store.storage.remote_uploads import UnfinishedUpload
 from tests.index_store.store_builders import (
     COLLECTION,
     build_manifest,
+    copy_objects,
     publish_documents,
     vector,
 )
@@ -58,6 +59,9 @@ class Hours:
 
     def forward(self, hours: int) -> None:
         self.now += hours * HOUR_NS
+
+    def at_ms(self, time_ms: int) -> None:
+        self.now = time_ms * 1_000_000
 
 
 @pytest.fixture
@@ -252,14 +256,19 @@ def test_expiry_gives_up_when_it_is_always_overtaken(storage: MemoryStorage):
 def test_a_fault_at_any_operation_heals_with_the_next_call(
     hours: Hours, tmp_path: Path, mode: FaultMode, every: int
 ):
+    first = MemoryStorage("sweep", clock_ns=hours)
+    for number in (1, 2, 3):
+        add_version(first, number, tmp_path)
+    hours.forward(48)
+    retire_pass(first, log_of(first), KEEP_ONE)
+    add_version(first, 4, tmp_path)
+    hours.forward(48)
+    begun = hours.now
+
     def make() -> MemoryStorage:
         made = MemoryStorage("sweep", clock_ns=hours)
-        for number in (1, 2, 3):
-            add_version(made, number, tmp_path)
-        hours.forward(48)
-        retire_pass(made, log_of(made), KEEP_ONE)
-        add_version(made, 4, tmp_path)
-        hours.forward(48)
+        copy_objects(first, made, hours.at_ms)
+        hours.now = begun
         return made
 
     def both(storage: Storage) -> None:

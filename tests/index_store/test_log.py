@@ -396,6 +396,9 @@ def test_versions_are_found_by_channel_or_beginning(storage: Storage):
     assert find(state, version=version(2))() == version(2)
     with pytest.raises(UsageError, match="fits 3 versions"):
         find(state, version="000000")()
+    two = replace(state, versions=dict(list(state.versions.items())[:2]))
+    with pytest.raises(UsageError, match="fits 2 versions"):
+        find(two, version="000000")()
     for wrong in ("00000", "00000g", "../../etc", "0" * 65, ""):
         with pytest.raises(UsageError, match="at least 6 hexadecimal characters"):
             find(state, version=wrong)()

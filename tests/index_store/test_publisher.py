@@ -26,6 +26,7 @@ from tests.index_store.store_builders import (
     COLLECTION,
     build_manifest,
     commit_log,
+    copy_objects,
     publish_documents,
     vector,
 )
@@ -58,13 +59,15 @@ def texts_of(documents: dict[str, list[str]]) -> set[str]:
 @pytest.fixture(params=["folder", "memory"])
 def make_storage(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Storage]:
     numbers = iter(range(10_000))
+    before = MemoryStorage("before")
+    first = publish_documents(before, OLD, tmp_path)
+    promote(commit_log(before), first.version)
 
     def make() -> Storage:
         storage: Storage = MemoryStorage("sweep")
         if request.param == "folder":
             storage = FolderStorage(tmp_path / f"store-{next(numbers)}")
-        first = publish_documents(storage, OLD, tmp_path)
-        promote(commit_log(storage), first.version)
+        copy_objects(before, storage)
         return storage
 
     return make

@@ -231,6 +231,10 @@ def test_a_policy_that_keeps_nothing_is_refused(options: dict[str, int]):
         RetentionPolicy(**options)
 
 
+def test_the_least_that_a_policy_may_keep_is_one_version_and_no_grace():
+    assert RetentionPolicy(keep_last=1, grace_ms=0) == policy(grace_ms=0)
+
+
 def test_a_listing_that_lacks_what_versions_refer_to_is_noticed():
     whole = inventory({1: ["catalog/a"], 2: ["catalog/a", "catalog/b"]})
     assert unlisted(whole) == []

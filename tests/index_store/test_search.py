@@ -238,6 +238,24 @@ def test_one_document_cannot_fill_the_hits_and_repetitions_are_told(tmp_path: Pa
     assert [hit.text for hit in shown].count("Alpha beta gamma.") == 2
 
 
+def test_repetitions_do_not_keep_other_hits_away(tmp_path: Path):
+    storage = MemoryStorage("repetitions")
+    documents = {f"copy{number}.txt": ["notice of leave"] for number in range(100)}
+    documents |= {f"other{number}.txt": [f"leave rule {number}"] for number in range(4)}
+    publish_documents(storage, documents, tmp_path)
+    with Snapshot.open(storage, COLLECTION, channel="candidate") as snapshot:
+        hits = by_vector(snapshot, "notice of leave", k=5)
+        tables = snapshot.chunk_tables()
+    assert [hit.text for hit in hits][:1] == ["notice of leave"]
+    assert {hit.text for hit in hits[1:]} == {f"leave rule {number}" for number in range(4)}
+    assert len(tables) == 1
+
+
+def test_a_search_goes_as_asked_when_there_is_a_lexical_index(snapshot: Snapshot):
+    for asked in Retrieval:
+        assert snapshot.retrieval_of(SearchOptions(retrieval=asked)) is asked
+
+
 def test_neighbours_are_joined_without_what_they_repeat(tmp_path: Path):
     storage = MemoryStorage("context")
     parts = ["One two three four five.", "three four five. Six seven.", "Eight nine."]

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import os
 import socket
-import sqlite3
 import subprocess
 import sys
 import urllib.request
@@ -43,17 +42,6 @@ def shared_server(folder: Path) -> Iterator[str]:
         yield address.read_text()
     finally:
         os.close(keep)
-
-
-def with_tables(home: Path, folder: Path) -> Path:
-    """Give a home of Prefect the tables of the server in a folder, which take seconds to make."""
-    home.mkdir(exist_ok=True)
-    with (
-        contextlib.closing(sqlite3.connect(folder / "prefect.db")) as made,
-        contextlib.closing(sqlite3.connect(home / "prefect.db")) as copy,
-    ):
-        made.backup(copy)
-    return home
 
 
 def ask(url: str, path: str, body: Mapping[str, object]) -> list[dict[str, object]]:

@@ -15,7 +15,7 @@ from tasks.stages.chunking.context import context_tokens, with_context
 from tasks.stages.chunking.cuts import cuts, places
 from tasks.stages.chunking.options import WINDOW, ChunkOptions
 from tasks.stages.chunking.units import Strength, Unit, UnitMaker
-from tasks.stages.chunking.window import windows
+from tasks.stages.chunking.window import keywords_of, windows
 from tasks.stages.parsing.elements import Element, ElementKind, ParsedDocument
 
 PlaceKey = tuple[int | None, int | None, str | None]
@@ -148,7 +148,9 @@ class _Packer:
                 stop -= 1
             else:
                 break
-        return stop, Chunk(text=text, tokens=tokens, citation=_citation(self._units[start:stop]))
+        own = self._units[start:stop]
+        citation, keywords = _citation(own), keywords_of(unit.element for unit in own)
+        return stop, Chunk(text=text, tokens=tokens, citation=citation, keywords=keywords)
 
     def _overlap_start(self, start: int, stop: int) -> int:
         """Return the first unit that the chunk at `stop` repeats, `stop` itself for none."""

@@ -4,7 +4,7 @@ Invariants: no window crosses a page, slide or sheet; each begins `overlap_token
 the one before, to the word.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from index_store.embedder import Tokenizer
 from index_store.records import Chunk, Citation
@@ -33,6 +33,7 @@ def windows(
             text=" ".join(words[start:stop]),
             tokens=tokens,
             citation=_citation(elements, owners[start], owners[stop - 1]),
+            keywords=keywords_of(elements[owners[start] : owners[stop - 1] + 1]),
         )
         if stop == len(words):
             return
@@ -41,6 +42,11 @@ def windows(
             back -= 1
             shared += counts[back]
         start = back
+
+
+def keywords_of(elements: Iterable[Element]) -> tuple[str, ...]:
+    """Return the keywords of all elements of a chunk, each once, in order."""
+    return tuple(dict.fromkeys(word for each in elements for word in each.keywords))
 
 
 def _citation(elements: Sequence[Element], first: int, last: int) -> Citation:

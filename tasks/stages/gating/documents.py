@@ -55,6 +55,7 @@ def inventory(lines: Lines) -> Frame:
     return one_row(
         kept_share=_share(pc.sum(kept).as_py() or 0, len(had), FEW),
         growth=now / before if before >= FEW_FOR_GROWTH else None,
+        poor_share_rise=_poor_share_rise(lines),
     )
 
 
@@ -112,6 +113,17 @@ def changes(lines: Lines) -> Frame:
         language_changed_share=_language_changed(told),
         **_attributes_lost(both),
     )
+
+
+def _poor_share_rise(lines: Lines) -> float | None:
+    """Return by how much the share of poor documents rose, of those that can be found."""
+    before, now = _poor_share(lines.before), _poor_share(lines.now)
+    return None if before is None or now is None else now - before
+
+
+def _poor_share(table: pa.Table) -> float | None:
+    verdicts = pc.drop_null(_with_chunks(table).column("quality"))
+    return _share(_count(pc.equal(verdicts, "poor")), len(verdicts), FEW)
 
 
 def _had_and_kept(lines: Lines) -> tuple[pa.Table, pa.Array]:

@@ -105,6 +105,13 @@ def _documents(options: GateOptions, *, gone: Severity) -> tuple[Expectation, ..
             "night.",
         ),
         Expectation(
+            name="inventory/poor",
+            column="poor_share_rise",
+            most=0.1,
+            protects="Documents that can be read well do not give way, a few each night, to "
+            "garbled ones.",
+        ),
+        Expectation(
             name="folders/kept",
             column="kept_share",
             least=0.1,

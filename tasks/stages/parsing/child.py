@@ -7,6 +7,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -55,11 +56,12 @@ class Child:
         requests_read, self._requests = os.pipe()
         self._replies, replies_write = os.pipe()
         arguments = [str(number) for number in (requests_read, replies_write, limits.memory_bytes)]
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - open until `kill`
         self._keeper = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-P", "-m", _MODULE, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=self._complaints,
             pass_fds=(requests_read, replies_write),
             start_new_session=True,
             env=_environment(),
@@ -104,7 +106,7 @@ class Child:
         deadline = time.monotonic() + _START_S
         frame = read_frame(self._replies, deadline=deadline, limit_bytes=1 << 20)
         if isinstance(frame, Silence):
-            raise TransientError(f"parse child did not start: {frame.value}")
+            raise TransientError(f"parse child did not start: {self._complaint() or frame.value}")
         hello = orjson.loads(frame)
         if hello["error"] is not None:
             raise UsageError(f"parse child did not start: {hello['error']}")
@@ -160,6 +162,15 @@ class Child:
             self._keeper.wait()
         os.close(self._requests)
         os.close(self._replies)
+        self._complaints.close()
+
+    def _complaint(self) -> str:
+        """Return the last line that a child said before it ended, if it has said one."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._keeper.wait(_LAST_WORDS_S)
+        self._complaints.seek(0)
+        said = self._complaints.read().decode(errors="replace").strip()
+        return said.rpartition("\n")[2]
 
 
 def _environment() -> dict[str, str]:

@@ -16,7 +16,9 @@ def describe_document(parsed: ParsedDocument, described: Described) -> ParsedDoc
     """
     found = parsed.attributes
     found = replace(found, language=_language(parsed) or found.language)
-    placed = place_chapters(parsed.elements, described.chapters)
+    words = described.keywords
+    elements = [replace(each, keywords=words) if words else each for each in parsed.elements]
+    placed = place_chapters(elements, described.chapters)
     return replace(
         parsed,
         elements=placed.elements,

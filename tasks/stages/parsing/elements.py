@@ -35,6 +35,7 @@ class Element:
         row: 1-based sheet row, or None.
         header: For a table row, the text of the table's header row, else empty. Chunks repeat it.
         section: Titles of the chapters that a sidecar has it in, the outermost first.
+        keywords: Words by which sidecars describe the document and those chapters.
     """
 
     kind: ElementKind
@@ -46,6 +47,7 @@ class Element:
     row: int | None = None
     header: str = ""
     section: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,15 +124,25 @@ def decode_reply(payload: bytes, *, seconds: float) -> Reply:
 
 
 def _chunk_row(chunk: Chunk) -> dict[str, object]:
-    return {"text": chunk.text, "tokens": chunk.tokens, "citation": asdict(chunk.citation)}
+    return {
+        "text": chunk.text,
+        "tokens": chunk.tokens,
+        "citation": asdict(chunk.citation),
+        "keywords": chunk.keywords,
+    }
 
 
 def _chunk(row: Mapping[str, object]) -> Chunk:
-    citation = row["citation"]
-    if not isinstance(citation, dict):
-        raise TypeError("citation of a chunk is not an object")
+    citation, keywords = row["citation"], row["keywords"]
+    if not isinstance(citation, dict) or not isinstance(keywords, list):
+        raise TypeError("citation or keywords of a chunk have the wrong type")
     section = tuple(citation.pop("section"))
     text, tokens = row["text"], row["tokens"]
     if not isinstance(text, str) or not isinstance(tokens, int):
         raise TypeError("text or tokens of a chunk have the wrong type")
-    return Chunk(text=text, tokens=tokens, citation=Citation(**citation, section=section))
+    return Chunk(
+        text=text,
+        tokens=tokens,
+        citation=Citation(**citation, section=section),
+        keywords=tuple(map(str, keywords)),
+    )

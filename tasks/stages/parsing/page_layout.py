@@ -4,11 +4,13 @@ Invariant: no word of the page is lost; hyphens that only part a word at a line'
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from tasks.stages.parsing.builder import ElementBuilder
+from tasks.stages.parsing.builder import ElementBuilder, join_cells
+from tasks.stages.parsing.delimited import looks_like_header
 from tasks.stages.parsing.elements import ElementKind
 from tasks.stages.parsing.normalisation import one_line
+from tasks.stages.parsing.page_tables import CELL_BOUND
 from tasks.stages.parsing.table_lines import find_rows
 
 # PDFium writes U+FFFE for a hyphen at the end of a line and joins the lines.
@@ -36,13 +38,29 @@ def add_page(builder: ElementBuilder, text: str, headings: Sequence[tuple[int, s
             titles[title.casefold()] = (level, title)
         else:
             builder.add_heading(title, level)
-    rows = find_rows(lines)
+    drawn = {
+        place: line.split(CELL_BOUND) for place, line in enumerate(lines) if CELL_BOUND in line
+    }
+    rows = drawn | find_rows(["" if place in drawn else line for place, line in enumerate(lines)])
+    headers = _headers(drawn)
     begin = 0
-    for place in [*rows, len(lines)]:
+    for place in [*sorted(rows), len(lines)]:
         _add_prose(builder, lines[begin:place], titles)
         if place in rows:
-            builder.add_row(rows[place])
+            builder.add_row(rows[place], header=headers.get(place, ""))
         begin = place + 1
+
+
+def _headers(drawn: Mapping[int, Sequence[str]]) -> dict[int, str]:
+    """Return the header of each row of drawn tables; rows of one table stand in a run."""
+    headers: dict[int, str] = {}
+    header = ""
+    for place, cells in drawn.items():
+        if place - 1 in drawn:
+            headers[place] = header
+        else:
+            header = join_cells(cells) if looks_like_header(cells) else ""
+    return headers
 
 
 def _add_prose(

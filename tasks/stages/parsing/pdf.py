@@ -19,6 +19,7 @@ from tasks.stages.parsing.page_columns import read_columns
 from tasks.stages.parsing.page_furniture import drop_furniture
 from tasks.stages.parsing.page_images import read_images
 from tasks.stages.parsing.page_layout import add_page
+from tasks.stages.parsing.page_tables import read_tables
 from tasks.stages.parsing.parse_options import OcrMode, options_in_force
 from tasks.stages.parsing.refusal import ParseRefused
 
@@ -91,7 +92,8 @@ def _title(document: PdfDocument) -> str:
 
 def _page_text(document: PdfDocument, index: int) -> str:
     with closing(document[index]) as page, closing(page.get_textpage()) as text_page:
-        return read_columns(text_page) or str(text_page.get_text_range())
+        found = read_tables(page, text_page) or read_columns(text_page)
+        return found or str(text_page.get_text_range())
 
 
 def _outline(document: PdfDocument) -> dict[int, list[tuple[int, str]]]:

@@ -68,7 +68,7 @@ _LIBRE_OFFICE = ("soffice", "libreoffice")
 _PARSERS = (
     ParserSpec(
         name="pdf",
-        revision=4,
+        revision=5,
         extensions=(".pdf",),
         function=f"{_ROOM}.pdf:parse_pdf",
         libraries=("pypdfium2", "pypdf"),
@@ -76,7 +76,7 @@ _PARSERS = (
     ),
     ParserSpec(
         name="docx",
-        revision=2,
+        revision=3,
         extensions=(".docx", ".docm", ".dotx", ".dotm"),
         function=f"{_ROOM}.word:parse_docx",
         libraries=("lxml",),

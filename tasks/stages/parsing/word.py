@@ -24,6 +24,7 @@ from tasks.stages.parsing.builder import ElementBuilder, join_cells
 from tasks.stages.parsing.delimited import looks_like_header
 from tasks.stages.parsing.elements import ElementKind, ParsedDocument
 from tasks.stages.parsing.refusal import ParseRefused
+from tasks.stages.parsing.word_numbering import Numbering
 from tasks.stages.parsing.word_styles import ParagraphStyle, read_styles, style_of
 
 _SKIPPED = frozenset(
@@ -74,7 +75,9 @@ class _Reader:
         self.builder = ElementBuilder()
         self.is_empty = True
         self._archive = archive
-        self._styles = read_styles(read_xml(archive, parts.get("styles", "")))
+        self._numbering = Numbering(read_xml(archive, parts.get("numbering", "")))
+        styles = read_xml(archive, parts.get("styles", ""))
+        self._styles = read_styles(styles, self._numbering.depths)
         self._notes = {
             kind: _note_nodes(read_xml(archive, parts.get(kind, ""))) for kind in _NOTES.values()
         }
@@ -99,7 +102,7 @@ class _Reader:
         style = style_of(_child(paragraph, "pPr"), self._styles)
         inline = _Inline()
         inline.read(paragraph)
-        self._add(inline.text(), style)
+        self._add(self._numbered(inline.text(), style), style)
         for box in inline.boxes:
             self.read_blocks(box)
         for kind, key in inline.references:
@@ -112,8 +115,13 @@ class _Reader:
         if style.level:
             self.builder.add_heading(text, style.level)
         else:
-            kind = ElementKind.LIST_ITEM if style.listed else ElementKind.PARAGRAPH
+            kind = ElementKind.LIST_ITEM if style.number else ElementKind.PARAGRAPH
             self.builder.add(kind, text)
+
+    def _numbered(self, text: str, style: ParagraphStyle) -> str:
+        """Return the text of a paragraph after its number, if it has one that Word shows."""
+        label = self._numbering.label(style.number, style.depth) if style.number else ""
+        return f"{label} {text}" if label and text.strip() else text
 
     def _read_table(self, table: etree._Element) -> None:
         rows = [list(_descend(row, "tc")) for row in _descend(table, "tr")]
@@ -124,11 +132,24 @@ class _Reader:
             return
         header = ""
         for position, row in enumerate(rows):
-            cells = [_flat_text(cell) for cell in row]
+            cells = [self._cell_text(cell) for cell in row]
             self.is_empty = self.is_empty and not any(cells)
             self.builder.add_row(cells, header=header)
             if position == 0 and len(rows) > 1 and looks_like_header(cells):
                 header = join_cells(cells)
+
+    def _cell_text(self, cell: etree._Element) -> str:
+        """Return the text of a cell; a paragraph without any is its number, as rows have them."""
+        paragraphs = list(_descend(cell, "p"))
+        styles = [style_of(_child(each, "pPr"), self._styles) for each in paragraphs]
+        labels = [
+            self._numbering.label(style.number, style.depth) if style.number else ""
+            for style in styles
+        ]
+        if not any(labels):
+            return _flat_text(cell)
+        texts = [_inline_text(each) for each in paragraphs]
+        return "\n".join(f"{label} {text}" for label, text in zip(labels, texts, strict=True))
 
     def _is_layout(self, rows: list[list[etree._Element]]) -> bool:
         """Tell a table that only places text from one of data."""
@@ -181,12 +202,16 @@ def _is_hidden(run: etree._Element) -> bool:
 def _flat_text(parent: etree._Element) -> str:
     """Return the text of all paragraphs below a node, text boxes and nested tables included."""
     texts: list[str] = []
-    for paragraph in _descend(parent, "p"):
-        inline = _Inline()
-        inline.read(paragraph)
-        texts += [inline.text(), *(_flat_text(box) for box in inline.boxes)]
+    texts += [_inline_text(paragraph) for paragraph in _descend(parent, "p")]
     texts += [_flat_text(cell) for table in _descend(parent, "tbl") for cell in table]
     return "\n".join(text for text in texts if text.strip())
+
+
+def _inline_text(paragraph: etree._Element) -> str:
+    """Return the text of a paragraph and of the text boxes that it anchors."""
+    inline = _Inline()
+    inline.read(paragraph)
+    return "\n".join([inline.text(), *(_flat_text(box) for box in inline.boxes)])
 
 
 def _descend(parent: etree._Element, wanted: str) -> Iterator[etree._Element]:

@@ -4,7 +4,8 @@ Invariant: a chain of styles that refers to itself ends.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from lxml import etree
 
@@ -21,23 +22,32 @@ class ParagraphStyle:
 
     Attributes:
         level: Heading level from 1, or 0 for no heading.
-        listed: Whether it belongs to a list.
+        number: The list that it belongs to, its numId; empty for none.
+        depth: Its level in that list, from 0.
     """
 
     level: int = 0
-    listed: bool = False
+    number: str = ""
+    depth: int = 0
 
 
 _BODY = ParagraphStyle()
 
 
-def read_styles(root: etree._Element | None) -> dict[str, ParagraphStyle]:
-    """Return the styles of a styles part by their ids."""
+def read_styles(
+    root: etree._Element | None, depths: Mapping[str, int]
+) -> dict[str, ParagraphStyle]:
+    """Return the styles of a styles part by their ids.
+
+    Args:
+        root: The part, None when there is none.
+        depths: Level of a list that a style belongs to, where the list says so.
+    """
     nodes: dict[str, etree._Element] = {}
     for node in () if root is None else root:
         if local_name(node) == "style":
             nodes[attribute(node, "styleId")] = node
-    return {key: _style(key, nodes) for key in nodes}
+    return {key: _style(key, nodes, depths) for key in nodes}
 
 
 def style_of(
@@ -53,7 +63,7 @@ def style_of(
     return _with_properties(base, properties)
 
 
-def _style(key: str, nodes: dict[str, etree._Element]) -> ParagraphStyle:
+def _style(key: str, nodes: dict[str, etree._Element], depths: Mapping[str, int]) -> ParagraphStyle:
     """Resolve a style along its ancestors, the outermost first."""
     chain: list[etree._Element] = []
     seen: set[str] = set()
@@ -67,26 +77,31 @@ def _style(key: str, nodes: dict[str, etree._Element]) -> ParagraphStyle:
         for child in node:
             if local_name(child) == "pPr":
                 style = _with_properties(style, child)
+        style = replace(style, depth=depths.get(attribute(node, "styleId"), style.depth))
     return style
 
 
 def _named(base: ParagraphStyle, node: etree._Element) -> ParagraphStyle:
     name = next((attribute(child, "val") for child in node if local_name(child) == "name"), "")
     if match := _HEADING.fullmatch(name.strip()):
-        return ParagraphStyle(level=int(match[1]))
+        return replace(base, level=int(match[1]))
     if name.strip().lower() in _TITLE:
-        return ParagraphStyle(level=1)
+        return replace(base, level=1)
     return base
 
 
 def _with_properties(base: ParagraphStyle, properties: etree._Element) -> ParagraphStyle:
-    level, listed = base.level, base.listed
+    level, number, depth = base.level, base.number, base.depth
     for node in properties:
         name = local_name(node)
         if name == "outlineLvl" and attribute(node, "val").isdigit():
             outline = int(attribute(node, "val")) + 1
             level = outline if outline <= _DEEPEST else 0
         elif name == "numPr":
-            numbers = [attribute(child, "val") for child in node if local_name(child) == "numId"]
-            listed = numbers != ["0"]
-    return ParagraphStyle(level=level, listed=listed)
+            for child in node:
+                value = attribute(child, "val")
+                if local_name(child) == "numId":
+                    number = "" if value == "0" else value
+                elif local_name(child) == "ilvl" and value.isdecimal():
+                    depth = int(value)
+    return ParagraphStyle(level=level, number=number, depth=depth)

@@ -130,7 +130,9 @@ class Placed:
 
 
 def place_chapters(elements: Sequence[Element], chapters: Sequence[Chapter]) -> Placed:
-    """Give every element the path of the chapter that it stands in.
+    """Give every element the path of the chapter that it stands in, and its keywords.
+
+    A chapter's keywords hold for the chapters inside it too.
 
     The pages of a tree are those that are printed. Where titles are found on other pages of the
     file, all by the same distance, pages are counted from there.
@@ -144,11 +146,20 @@ def place_chapters(elements: Sequence[Element], chapters: Sequence[Chapter]) -> 
         starts, warnings = _starts_by_title(plain, chapters)
     starts.sort(key=lambda start: start[0])  # stable: the order of the tree decides among equals
     places = [place for place, _ in starts]
+    words = {chapter.path: chapter.keywords for chapter in chapters}
     placed = []
     for number, element in enumerate(elements):
         at = bisect_right(places, number) - 1
-        placed.append(element if at < 0 else replace(element, section=starts[at][1].path))
+        placed.append(element if at < 0 else _in_chapter(element, starts[at][1].path, words))
     return Placed(elements=tuple(placed), warnings=warnings)
+
+
+def _in_chapter(
+    element: Element, path: tuple[str, ...], words: Mapping[tuple[str, ...], tuple[str, ...]]
+) -> Element:
+    paths = (path[:depth] for depth in range(1, len(path) + 1))
+    found = dict.fromkeys(word for each in paths for word in words.get(each, ()))
+    return replace(element, section=path, keywords=(*element.keywords, *found))
 
 
 Starts = list[tuple[int, Chapter]]

@@ -7,7 +7,7 @@ document wins, field by field.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -37,11 +37,13 @@ class Described:
     Attributes:
         attributes: Fields that describe it.
         chapters: Its chapters, in the order of the tree.
+        keywords: Words that describe it as a whole, those of chapters left out.
         warnings: Notes for the report, each with the sidecar's name; never its content.
     """
 
     attributes: DocumentAttributes = NO_ATTRIBUTES
     chapters: tuple[Chapter, ...] = ()
+    keywords: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -61,6 +63,7 @@ def read_sidecars(paths: Sequence[str], document: str) -> Described:
         described = Described(
             attributes=overridden(described.attributes, found.attributes),
             chapters=found.chapters or described.chapters,
+            keywords=_joined(found.keywords, described.keywords),
             warnings=(*described.warnings, *found.warnings),
         )
     return described
@@ -73,9 +76,13 @@ def overridden(under: DocumentAttributes, over: DocumentAttributes) -> DocumentA
         for each in fields(DocumentAttributes)
         if (value := getattr(over, each.name)) != getattr(NO_ATTRIBUTES, each.name)
     }
-    stated["keywords"] = tuple(dict.fromkeys((*over.keywords, *under.keywords)))
+    stated["keywords"] = _joined(over.keywords, under.keywords)
     stated["extra"] = {**under.extra, **over.extra}
     return replace(under, **stated)
+
+
+def _joined(first: Iterable[str], then: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *then)))
 
 
 def _read(path: Path, document: str) -> Described:
@@ -140,9 +147,14 @@ def _described(content: Mapping[str, object], document: str) -> Described:
     words = [word for chapter in found for word in chapter.keywords]
     attributes = replace(
         stated.attributes,
-        keywords=tuple(dict.fromkeys((*stated.attributes.keywords, *words))),
+        keywords=_joined(stated.attributes.keywords, words),
     )
-    described = Described(attributes=attributes, chapters=found, warnings=stated.warnings)
+    described = Described(
+        attributes=attributes,
+        chapters=found,
+        keywords=stated.attributes.keywords,
+        warnings=stated.warnings,
+    )
     singled = find_field(content, "documents")
     own = singled.get(document) if isinstance(singled, dict) else None
     if not isinstance(own, dict):
@@ -151,5 +163,6 @@ def _described(content: Mapping[str, object], document: str) -> Described:
     return Described(
         attributes=overridden(attributes, inner.attributes),
         chapters=inner.chapters or found,
+        keywords=_joined(inner.keywords, described.keywords),
         warnings=(*stated.warnings, *inner.warnings),
     )

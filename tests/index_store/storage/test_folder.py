@@ -251,3 +251,54 @@ def test_a_file_is_no_store(tmp_path: Path):
     (tmp_path / "file").write_bytes(b"x")
     with pytest.raises(UsageError, match="is not a folder"):
         open_storage(str(tmp_path / "file"))
+
+
+def test_left_overs_of_killed_writers_are_removed_when_they_are_old(tmp_path: Path):
+    storage = FolderStorage(tmp_path)
+    storage.put("docs/shards/a", b"whole")
+    old, young = tmp_path / "docs/shards/.tmp-1-a", tmp_path / "docs/.tmp-2-b"
+    elsewhere = tmp_path / "other/.tmp-3-c"
+    elsewhere.parent.mkdir()
+    folder = tmp_path / "docs/.tmp-folder"
+    folder.mkdir()
+    for path, at_ms in ((old, 999), (young, 1000), (elsewhere, 1)):
+        path.write_bytes(b"half")
+        os.utime(path, ns=(0, at_ms * 1_000_000))
+    os.utime(folder, ns=(0, 0))
+    assert storage.abort_stale_uploads("docs/", before_ms=1000) == 1
+    assert not old.exists()
+    assert young.exists()
+    assert elsewhere.exists()
+    assert folder.is_dir()
+    assert storage.read("docs/shards/a") == b"whole"
+    assert storage.abort_stale_uploads("docs/", before_ms=1001) == 1
+    assert storage.abort_stale_uploads("missing/", before_ms=1001) == 0
+
+
+def test_a_left_over_that_cannot_be_removed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    storage = FolderStorage(tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/.tmp-1-a").write_bytes(b"half")
+    monkeypatch.setattr(Path, "unlink", fail_with(errno.EIO))
+    with pytest.raises(TransientError, match="sweep docs/: Input/output error"):
+        storage.abort_stale_uploads("docs/", before_ms=1 << 60)
+
+
+def test_folders_beside_what_is_asked_for_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    storage = FolderStorage(tmp_path)
+    for key in ("a/b1", "a/b/x", "a/c/y", "a/d"):
+        storage.put(key, b"")
+    read = []
+    scan = os.scandir
+
+    def noted(folder: Path) -> object:
+        read.append(folder)
+        return scan(folder)
+
+    monkeypatch.setattr(folder_module.os, "scandir", noted)
+    assert [entry.key for entry in storage.list("a/b")] == ["a/b/x", "a/b1"]
+    assert read == [tmp_path / "a", tmp_path / "a/b"]

@@ -110,6 +110,16 @@ def test_an_upload_of_which_nothing_is_heard_is_unknown_and_left_alone(spoiled: 
     assert list(spoiled.direct.unfinished_uploads()) == []
 
 
+def test_an_upload_that_cannot_be_given_up_is_told_and_still_there(spoiled: Spoiled):
+    upload = spoiled.direct.begin_upload("large", LARGE[:PART_BYTES])
+    spoiled.begin(every(Status(status=503, code="SlowDown")))
+    with pytest.raises(TransientError, match="give up large"):
+        spoiled.storage.abort_upload(upload)
+    assert list(spoiled.direct.unfinished_uploads()) != []
+    spoiled.direct.abort_upload(upload)
+    assert list(spoiled.direct.unfinished_uploads()) == []
+
+
 def test_an_upload_that_is_gone_is_settled_by_looking(spoiled: Spoiled):
     spoiled.direct.put("large", LARGE)
     spoiled.begin({5: Status(status=404, code="NoSuchUpload")})
@@ -315,6 +325,16 @@ def test_a_store_is_opened_by_its_address(moto_server: S3Server, monkeypatch: py
     storage = open_storage(moto_server.url("opened"))
     storage.put("a", b"x")
     assert storage.read("a") == b"x"
+
+
+def test_a_store_that_another_process_opened_is_refused(
+    moto_server: S3Server, monkeypatch: pytest.MonkeyPatch
+):
+    storage = RemoteStorage(moto_server.url("another"), moto_server.options())
+    opener = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: opener + 1)
+    with pytest.raises(UsageError, match="cannot be used after a fork"):
+        storage.read("a")
 
 
 def test_a_fork_does_not_use_the_connection_of_its_parent(moto_server: S3Server):

@@ -88,6 +88,40 @@ def cell(reference: str, text: str) -> str:
     return f'<c r="{reference}" t="inlineStr"><is><t>{text}</t></is></c>'
 
 
+def write_numbered_docx(path: Path, body: str, numbering: str, styles: str = "") -> Path:
+    """Write a Word document with these definitions of lists and these styles besides its own."""
+    links = "".join(
+        f'<Relationship Id="n{kind}" Type="{_OFFICE}/{kind}" Target="{kind}.xml"/>'
+        for kind in ("styles", "numbering")
+    )
+    return write_docx(
+        path,
+        body,
+        parts={
+            "word/_rels/document.xml.rels": f'<Relationships xmlns="{_PACKAGE}/relationships">'
+            f"{links}</Relationships>",
+            "word/numbering.xml": f'<w:numbering xmlns:w="{_WORD}">{numbering}</w:numbering>',
+            "word/styles.xml": f'<w:styles xmlns:w="{_WORD}">{_STYLES}{styles}</w:styles>',
+        },
+    )
+
+
+def list_level(depth: int, form: str, text: str, extra: str = "") -> str:
+    """Return one level of a list's definition."""
+    return (
+        f'<w:lvl w:ilvl="{depth}"><w:start w:val="1"/><w:numFmt w:val="{form}"/>{extra}'
+        f'<w:lvlText w:val="{text}"/></w:lvl>'
+    )
+
+
+def list_item(text: str, number: int, depth: int = 0) -> str:
+    """Return a paragraph of a list."""
+    return (
+        f'<w:p><w:pPr><w:numPr><w:ilvl w:val="{depth}"/><w:numId w:val="{number}"/></w:numPr>'
+        f"</w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>"
+    )
+
+
 def _relations(kind: str, target: str, second: str = "") -> str:
     more = f'<Relationship Id="r2" Type="{_OFFICE}/{second}" Target="{second}.xml"/>'
     return (

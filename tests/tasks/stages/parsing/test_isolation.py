@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from index_store.errors import StoppedError, UsageError
+from index_store.errors import StoppedError, TransientError, UsageError
 from index_store.records import Reason
 from tasks.stages.parsing.isolation import ParsePool, WorkerOptions
 from tasks.stages.parsing.limits import Limits
@@ -48,6 +48,15 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def patient() -> Iterator[ParsePool]:
     with ParsePool(1, _PATIENT, WorkerOptions(chunker=_CHUNKER)) as pool:
         yield pool
+
+
+def test_a_child_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "orjson.py").write_text("raise ImportError('orjson is not installed')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with ParsePool(1, _PATIENT, WorkerOptions(chunker=_CHUNKER)) as pool:
+        asked = pool.submit(tmp_path / "any.txt", _OBEY)
+        with pytest.raises(TransientError, match="not start: ImportError: orjson is not installed"):
+            asked.result()
 
 
 class Orders:

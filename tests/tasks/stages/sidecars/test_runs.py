@@ -20,6 +20,7 @@ from tests.support.small_sources import (
     again,
     options_for,
     pdf,
+    prose,
     searchable,
     trusted,
     vector,
@@ -156,6 +157,25 @@ def test_sidecars_can_be_switched_off(tmp_path: Path):
     options = options_for(tmp_path)
     run_plainly(replace(options, scan=replace(options.scan, sidecars=False)), storage)
     assert record(storage, "a.md").attributes.title == "Congés"
+
+
+def test_keywords_find_the_chunks_of_their_chapter_and_no_others(tmp_path: Path):
+    chapters = ("Congés", "Salaires", "Formation")
+    write(tmp_path / "a.md", "\n\n".join(f"# {name}\n\n{prose(name, 8)}" for name in chapters))
+    tree = [{"title": name, "keywords": [f"motclef{name}", "droit"]} for name in chapters]
+    write(tmp_path / "a.json", json.dumps({"keywords": ["guide"], "chapters": tree}))
+    storage = trusted("keywords")
+    run_plainly(options_for(tmp_path), storage)
+
+    def sections(word: str) -> set[str]:
+        options = SearchOptions(k=50, retrieval=Retrieval.LEXICAL, near_duplicates=True)
+        with Snapshot.open(storage, COLLECTION, channel="production") as snapshot:
+            hits = snapshot.search(Question(text=word), options)
+        assert all(word not in hit.text for hit in hits)
+        return {hit.citation.section[0] for hit in hits}
+
+    assert sections("motclefSalaires") == {"Salaires"}
+    assert sections("droit") == sections("guide") == set(chapters)
 
 
 def test_chapters_become_the_section_of_what_stands_in_them(tmp_path: Path):
