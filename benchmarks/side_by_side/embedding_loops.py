@@ -2,7 +2,7 @@
 
     PEER_PYTHON embedding_loops.py {source|llama-index} URL KEY TEXTS VECTORS
 
-Reads a JSON list of texts, writes vectors as .npy, and prints one JSON object: seconds, error.
+Reads a JSON list of texts, writes vectors as JSON, and prints one JSON object: seconds, error.
 `source` is the loop of the system taken over: 32 texts a request, five tries with a doubling wait
 when "429" stands in the error, halves when "Too many tokens" does. `llama-index` is
 MistralAIEmbedding as it comes, with the same 32 texts a request.
@@ -13,7 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 from llama_index.embeddings.mistralai import MistralAIEmbedding
 from mistralai.client import Mistral
 
@@ -35,7 +34,7 @@ def main() -> None:
         else:
             for start in range(0, len(texts), SUB_BATCH):
                 vectors += with_retries(embedding, texts[start : start + SUB_BATCH])
-        np.save(vectors_path, np.array(vectors, np.float64))
+        Path(vectors_path).write_text(json.dumps(vectors))
     except Exception as failure:  # noqa: BLE001  what ends a run is the figure
         error = f"{type(failure).__name__}: {failure}"[:160]
     print(json.dumps({"seconds": time.monotonic() - began, "error": error}))
