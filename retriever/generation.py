@@ -82,6 +82,10 @@ class Generation:
         hits = self.snapshot.search(question, self._rerank.widened(query.options))
         return self._rerank.rerank(query.text, hits).hits[: query.options.most]
 
+    def embed_question(self, question: str) -> Vectors:
+        """Embed a question, not blank: float32, shape (dimension,), L2-normalised."""
+        return self._embedder.embed_question(question)
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts as those of the version were.
 

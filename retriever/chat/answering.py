@@ -82,7 +82,7 @@ async def answer(
                 yield Part(kind=PartKind.TEXT, text=piece.text)
         wrong = unsupported(said, sources)
         if wrong:
-            flagged = f"\n\n_{phrases.unsupported}: {', '.join(wrong)}_"
+            flagged = f"\n\n_{phrases.unsupported} {', '.join(wrong)}_"
             yield Part(kind=PartKind.TEXT, text=flagged)
     if with_list and sources:
         listed = sources_markdown(sources, phrases.sources)

@@ -30,17 +30,17 @@ PHRASES = {
         nothing="Je ne trouve rien à ce sujet dans les documents.",
         intro="Voici ce que disent les documents :",
         searching="Recherche dans les documents",
-        found="Sources trouvées",
+        found="Sources trouvées :",
         sources="Sources",
-        unsupported="À vérifier : ces références ne figurent pas dans les sources transmises",
+        unsupported="À vérifier : ces références ne figurent pas dans les sources transmises :",
     ),
     Language.ENGLISH: Phrases(
         nothing="I find nothing about this in the documents.",
         intro="This is what the documents say:",
         searching="Searching the documents",
-        found="Sources found",
+        found="Sources found:",
         sources="Sources",
-        unsupported="To be checked: these references are not in the sources that were sent",
+        unsupported="To be checked: these references are not in the sources that were sent:",
     ),
 }
 

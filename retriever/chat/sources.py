@@ -13,6 +13,8 @@ from retriever.answers import SECTION_SEPARATOR, Json, hit_url
 from retriever.links import LinkOptions
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|<>~])")
+# What Markdown makes a link of without being asked: addresses, hosts and mailboxes.
+_LINKED = re.compile(r"(?<=[a-zA-Z])(?=://)|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
 # Invisible and direction-changing characters, with which a text can say other than it shows.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
 
@@ -120,8 +122,9 @@ def visible(text: str) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Return a text that Markdown shows as it is, on one line."""
-    return _MARKUP.sub(r"\\\1", " ".join(visible(text).split()))
+    """Return a text that Markdown shows as it is, on one line, with no link in it."""
+    escaped = _MARKUP.sub(r"\\\1", " ".join(visible(text).split()))
+    return _LINKED.sub(r"\\", escaped)
 
 
 def _document_url(hit: Hit, links: LinkOptions) -> str | None:

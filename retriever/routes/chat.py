@@ -182,7 +182,7 @@ async def _streamed(
 
 def _source_pieces(envelope: Envelope, sources: tuple[Source, ...], found: str) -> list[bytes]:
     pieces = [envelope.event(source_event(source)) for source in sources]
-    return [*pieces, envelope.event(status_event(f"{found}: {len(sources)}", done=True))]
+    return [*pieces, envelope.event(status_event(f"{found} {len(sources)}", done=True))]
 
 
 def _envelope(model: str) -> Envelope:

@@ -94,4 +94,9 @@ def test_thinking_is_parted_from_the_answer_wherever_it_is_cut(size: int):
 
 
 def test_a_name_can_neither_be_markup_nor_turn_the_line():
-    assert escape_markdown("[x](http://e)\n# big\u202e") == r"\[x\]\(http://e\) \# big"
+    assert escape_markdown("[x](http://e)\n# big\u202e") == r"\[x\]\(http\://e\) \# big"
+
+
+def test_an_address_in_a_document_does_not_become_a_link():
+    text = "see https://evil.test, www.evil.test or a@evil.test"
+    assert escape_markdown(text) == r"see https\://evil.test, www\.evil.test or a\@evil.test"
