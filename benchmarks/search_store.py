@@ -25,6 +25,7 @@ from tasks.stages.measuring import measure_search
 from tasks.stages.shard_making import Site, make_shard
 
 COLLECTION = "benchmark"
+FEW = 20  # up to one row in so many is searched exactly, as in a collection of usual size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +63,10 @@ class _Portion:
         return self.all_vectors[start:]
 
 
-def build(storage: Storage, rows: Rows, *, options: ShardOptions | None = None) -> ShardEntry:
-    """Make one shard of all rows."""
+def build(
+    storage: Storage, rows: Rows, *, options: ShardOptions | None = None, number: int = 0
+) -> ShardEntry:
+    """Make one shard of all rows; shards of one store have different numbers."""
     site = Site(
         storage=storage,
         collection=COLLECTION,
@@ -84,7 +87,7 @@ def build(storage: Storage, rows: Rows, *, options: ShardOptions | None = None) 
             stored_chunk(uri, place - places[0], Chunk(text=rows.texts[place], tokens=1))
             for place in places
         ]
-    return make_shard(site, "0" * 64, documents, [_Portion(stored, rows.vectors)])
+    return make_shard(site, f"{number:064x}", documents, [_Portion(stored, rows.vectors)])
 
 
 def opened(
@@ -94,6 +97,7 @@ def opened(
     *,
     dead: Sequence[int] = (),
     graph: bool = False,
+    others: Sequence[ShardEntry] = (),
 ) -> Snapshot:
     """Publish a version with this shard and open it.
 
@@ -101,9 +105,10 @@ def opened(
         storage: The store.
         rows: What the shard was made of.
         entry: The shard.
-        dead: Rows that are deleted.
+        dead: Rows of it that are deleted.
         graph: Whether the graph is searched, as wide as the pipeline's measurement asks for,
-            instead of every row.
+            instead of every row, unless few rows pass a filter.
+        others: Further shards of the version.
     """
     if len(dead):
         data = encode_deletions(dead)
@@ -116,19 +121,19 @@ def opened(
         created_at_ms=0,
         embedder=spec(rows),
         chunker="benchmark",
-        shards=(entry,),
+        shards=(entry, *others),
         catalog=(),
         counts=Counts(
             documents=len(set(rows.uris)),
             rejected=0,
-            chunks_live=entry.live,
+            chunks_live=sum(shard.live for shard in (entry, *others)),
             chunks_dead=entry.dead,
             tokens=0,
         ),
     )
     exact_rows = SnapshotOptions().exact_rows
     if graph:
-        exact_rows = 0
+        exact_rows = len(rows.uris) // FEW
         manifest = measure_search(
             storage, manifest, None, exact_rows=0, options=RecallOptions(), threads=1
         )

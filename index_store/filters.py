@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from index_store.arrow_numpy import flags_of, numbers_of
 from index_store.search_options import DocumentFilter
 
 DocumentMask = npt.NDArray[np.bool_]
@@ -69,9 +70,9 @@ def agreeing(table: pa.Table, uris: pa.Array, asked: DocumentFilter) -> Document
 def _dated(column: pa.ChunkedArray, first: str, last: str) -> DocumentMask:
     mask = _mask(pc.not_equal(column, ""))
     if first:
-        mask &= _mask(pc.greater_equal(column, first))
+        mask = mask & _mask(pc.greater_equal(column, first))
     if last:
-        mask &= _mask(pc.less_equal(column, last))
+        mask = mask & _mask(pc.less_equal(column, last))
     return mask
 
 
@@ -89,7 +90,7 @@ def _any_of(lists: pa.Array, values: Sequence[str], *, folded: bool = False) -> 
         if folded
         else _mask(pc.is_in(flat, value_set=pa.array(values, pa.string())))
     )
-    mask[np.asarray(parents)[found]] = True
+    mask[numbers_of(parents)[found]] = True
     return mask
 
 
@@ -100,5 +101,5 @@ def _any(masks: Iterable[DocumentMask]) -> DocumentMask:
 
 def _mask(values: pa.Array | pa.ChunkedArray) -> DocumentMask:
     """Return a boolean column as numpy; null is false."""
-    mask: DocumentMask = np.asarray(pc.fill_null(values, fill_value=False)).astype(np.bool_)
+    mask: DocumentMask = flags_of(pc.fill_null(values, fill_value=False))
     return mask

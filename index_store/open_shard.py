@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyroaring import BitMap
 
+from index_store.arrow_numpy import numbers_of
 from index_store.attributes import DocumentAttributes
 from index_store.chunk_table import ChunkTable
 from index_store.deletions import RowMask, decode_deletions
@@ -117,11 +118,13 @@ class OpenShard:
 
     @cached_property
     def _starts(self) -> npt.NDArray[np.int64]:
-        return np.asarray(self.documents.table["row_start"], np.int64)
+        starts: npt.NDArray[np.int64] = numbers_of(self.documents.table["row_start"])
+        return starts
 
     @cached_property
     def _ends(self) -> npt.NDArray[np.int64]:
-        return np.asarray(self.documents.table["row_end"], np.int64)
+        ends: npt.NDArray[np.int64] = numbers_of(self.documents.table["row_end"])
+        return ends
 
     @cached_property
     def _uris(self) -> pa.Array:

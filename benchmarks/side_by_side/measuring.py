@@ -38,7 +38,7 @@ class Measured:
 def run_measured(
     command: Sequence[str | Path], environment: Mapping[str, str] | None = None
 ) -> Measured:
-    """Run a command whose last line on standard output is a JSON object.
+    """Run a command whose standard output is, or ends in a line that is, a JSON object.
 
     Args:
         command: Program and arguments.
@@ -64,7 +64,6 @@ def run_measured(
     after = os.times()
     if process.returncode:
         raise RuntimeError(f"{command[0]} ended with {process.returncode}: {err[-2000:]}")
-    lines = out.strip().splitlines()
     return Measured(
         wall_s=wall_s,
         cpu_s=after.children_user
@@ -72,8 +71,15 @@ def run_measured(
         - before.children_user
         - before.children_system,
         peak_mib=sampler.peak_bytes / MEBIBYTE,
-        output=json.loads(lines[-1]) if lines else {},
+        output=_last_object(out.strip()),
     )
+
+
+def _last_object(out: str) -> dict[str, Any]:
+    if not out:
+        return {}
+    found: dict[str, Any] = json.loads(out if out.startswith("{") else out.splitlines()[-1])
+    return found
 
 
 def folder_bytes(folder: Path) -> int:

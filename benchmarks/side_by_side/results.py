@@ -5,6 +5,7 @@ pictures are made from the JSON alone, so the README can be written anew without
 """
 
 import json
+import math
 import os
 import platform
 import statistics
@@ -75,12 +76,18 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
-def keep(name: str, result: Result) -> None:
-    """Write the JSON and the picture of a result, and print its table."""
+def keep(name: str, result: Result, drawn: str = "") -> None:
+    """Write the JSON and the picture of a result, and print its table.
+
+    Args:
+        name: Of both files, without a suffix.
+        result: What was measured.
+        drawn: The picture, SVG; bars when none is given.
+    """
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps(asdict(result), indent=1, ensure_ascii=False) + "\n"
     (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
-    (RESULTS / f"{name}.svg").write_text(picture(result), encoding="utf-8")
+    (RESULTS / f"{name}.svg").write_text(drawn or picture(result), encoding="utf-8")
     print(table(result))
 
 
@@ -136,9 +143,61 @@ def picture(result: Result) -> str:
     )
 
 
+def curve(result: Result) -> str:
+    """Return an SVG with one curve per line over sides that are numbers, both axes logarithmic."""
+    places = [math.log10(float(side.replace(",", ""))) for side in result.sides]
+    shown = [line for line in result.lines if all(line.values.values())]
+    levels = [math.log10(v) for line in shown for v in line.values.values() if v]
+    low, high = min(levels, default=0.0), max(levels, default=1.0)
+    width, height, left, top = 460.0, 300.0, 60.0, 40.0
+    span = max(places) - min(places) or 1.0
+
+    def at(place: float, value: float) -> tuple[float, float]:
+        x = left + width * (place - min(places)) / span
+        return x, top + height * (high - math.log10(value)) / ((high - low) or 1.0)
+
+    parts: list[str] = []
+    for number, line in enumerate(shown):
+        colour = COLOURS[number % len(COLOURS)]
+        dashes = ("", "6 3", "2 3")[number // len(COLOURS) % 3]
+        values = [value for side in result.sides if (value := line.values[side])]
+        points = [at(place, value) for place, value in zip(places, values, strict=True)]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        parts.append(
+            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" '
+            f'stroke-dasharray="{dashes}"/>'
+        )
+        ratio = "" if line.ratio is None else f"  (exponent {line.ratio:.2f})"
+        y = top + 16 + 20 * number
+        parts.append(
+            f'<line x1="{left + width + 20}" x2="{left + width + 44}" y1="{y - 4}" y2="{y - 4}" '
+            f'stroke="{colour}" stroke-width="2" stroke-dasharray="{dashes}"/>'
+            f'<text x="{left + width + 50}" y="{y}">{escape(line.name)}{ratio}</text>'
+        )
+    for place, side in zip(places, result.sides, strict=True):
+        x, _ = at(place, 1.0)
+        parts.append(
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{top + height}" stroke="#dddddd"/>'
+            f'<text x="{x:.1f}" y="{top + height + 18}" text-anchor="middle">{side}</text>'
+        )
+    for power in range(math.ceil(low), math.floor(high) + 1):
+        _, y = at(places[0], 10.0**power)
+        parts.append(
+            f'<line x1="{left}" x2="{left + width}" y1="{y:.1f}" y2="{y:.1f}" stroke="#dddddd"/>'
+            f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{10.0**power:g}</text>'
+        )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 900 370" width="900" '
+        f'font-family="sans-serif" font-size="13" role="img" aria-label="{escape(result.title)}">'
+        f'<rect width="100%" height="100%" fill="#ffffff"/><g fill="#222222">'
+        f'<text x="8" y="20" font-size="15" font-weight="700">{escape(result.title)}</text>'
+        f"{''.join(parts)}</g></svg>\n"
+    )
+
+
 def _shown(value: float | None) -> str:
     if value is None:
-        return "cannot"
+        return "–"
     if value == 0 or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3g}"

@@ -9,6 +9,7 @@ from side_by_side.side import DIMENSION, Answers, main
 
 from index_store.embedders.hashing import HashingEmbedder
 from index_store.embedders.registry import open_embedder, spec_string
+from index_store.search_options import Question, SearchOptions
 from index_store.snapshot import Snapshot, SnapshotOptions
 from index_store.storage.opening import open_storage
 
@@ -36,7 +37,8 @@ def open_store(store: Path) -> Answers:
     assert isinstance(embedder, HashingEmbedder)  # noqa: S101 - the only kind written here
 
     def ask(question: str) -> list[str]:
-        return [hit.text for hit in snapshot.search(embedder.embed_question(question), 10)]
+        asked = Question(text=question, vector=embedder.embed_question(question))
+        return [hit.text for hit in snapshot.search(asked, SearchOptions(k=10, all_groups=True))]
 
     return ask
 

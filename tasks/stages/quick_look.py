@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from index_store.arrow_numpy import flags_of, numbers_of
 from tasks.stages.diffing import WorkKeys
 from tasks.stages.listing import ListedFile
 
@@ -59,7 +60,7 @@ def look_quickly(
         What is left to be judged document by document.
     """
     names = pa.array((file.uri for file in files), pa.string(), size=len(files))
-    places = pc.index_in(names, value_set=lines.column("uri")).fill_null(-1).to_numpy()
+    places = numbers_of(pc.index_in(names, value_set=lines.column("uri")).fill_null(-1))
     listed = np.zeros(lines.num_rows, np.bool_)
     listed[places[places >= 0]] = True
     same = _same(files, places, lines, keys_of, retry_rejected=retry_rejected)
@@ -86,11 +87,11 @@ def _same(
         return same
     at = np.maximum(places, 0)
     sizes = np.fromiter((file.size_bytes for file in files), np.int64, count)
-    same &= sizes == lines.column("size_bytes").to_numpy()[at]
+    same &= sizes == numbers_of(lines.column("size_bytes"))[at]
     times = np.fromiter((file.mtime_ns for file in files), np.int64, count)
-    same &= times == lines.column("mtime_ns").to_numpy()[at]
-    same &= lines.column("hashed").to_numpy()[at]
-    rejected = lines.column("rejected").to_numpy()[at]
+    same &= times == numbers_of(lines.column("mtime_ns"))[at]
+    same &= flags_of(lines.column("hashed"))[at]
+    rejected = flags_of(lines.column("rejected"))[at]
     if retry_rejected:
         same &= ~rejected
     applied, codes = _applied_keys(lines)
@@ -104,7 +105,7 @@ def _applied_keys(lines: pa.Table) -> tuple[npt.NDArray[np.int64], dict[str, int
     column = lines.column("work_key").combine_chunks()
     merged = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
     codes = {key: code for code, key in enumerate(merged.dictionary.to_pylist())}
-    return merged.indices.to_numpy().astype(np.int64), codes
+    return numbers_of(merged.indices).astype(np.int64), codes
 
 
 def _expected_keys(

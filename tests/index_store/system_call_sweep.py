@@ -66,9 +66,9 @@ def traced(work: Callable[[], None], *options: str) -> int:
     waiting, go = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(go)
-        os.read(waiting, 1)
         try:
+            os.close(go)
+            os.read(waiting, 1)  # the first call that a fault may strike
             work()
         finally:
             os._exit(FAILED)  # never back into the program that forked

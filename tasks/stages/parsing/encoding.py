@@ -11,8 +11,6 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 
-from charset_normalizer import from_bytes
-
 from index_store.records import Reason
 from tasks.stages.parsing.eastern import best_eastern
 from tasks.stages.parsing.refusal import ParseRefused
@@ -175,6 +173,8 @@ def _guessed(data: bytes) -> Decoded:
         return Decoded(text=text, warnings=(f"encoding guessed: {eastern}",))
     if scores[best] >= _CONFIDENT and (text := _try(data, best)) is not None:
         return Decoded(text=text, warnings=(f"encoding guessed: {best}",))
+    from charset_normalizer import from_bytes  # noqa: PLC0415 - few documents need it
+
     guess = from_bytes(sample).best()
     if guess is not None and (text := _try(data, guess.encoding)) is not None:
         return Decoded(text=text, warnings=(f"encoding guessed: {guess.encoding}",))

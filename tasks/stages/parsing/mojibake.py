@@ -13,6 +13,8 @@ _SPECIALS = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œ
 _NEXT = f"[\u0080-\u00bf{_SPECIALS}]"
 _SEQUENCE = f"(?:[\u00c2-\u00df]{_NEXT}|[\u00e0-\u00ef]{_NEXT}{{2}}|[\u00f0-\u00f4]{_NEXT}{{3}})"
 _RUN = re.compile(f"{_SEQUENCE}+")
+_BEGINNING = re.compile(f"[\u00c2-\u00f4]{_NEXT}")
+"""What every proof begins with; a look for this alone is several times as fast."""
 _PROOF = re.compile(
     f"[\u00c2\u00c3]{_NEXT}|\u00e2\u20ac[{_SPECIALS}\u0080-\u00bf]|{_SEQUENCE}{{2}}"
 )
@@ -22,12 +24,14 @@ _MOST_ROUNDS = 3  # text that went through several wrong hands
 
 def looks_misread(text: str) -> bool:
     """Tell whether a text proves that it was read in a wrong encoding."""
-    return _PROOF.search(text) is not None
+    first = _BEGINNING.search(text)
+    return first is not None and _PROOF.search(text, first.start()) is not None
 
 
 def has_losses(text: str) -> bool:
     """Tell whether a text was read wrongly and lost bytes by it, which nobody can bring back."""
-    return _LOST.search(text) is not None
+    may_have = "\ufffd" in text or "\u00c3 " in text
+    return may_have and _LOST.search(text) is not None
 
 
 def repair(text: str) -> str:

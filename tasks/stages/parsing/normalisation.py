@@ -53,6 +53,22 @@ _LATIN_JOINER = re.compile(
 )
 # Unicode's stream-safe format allows 30; sorting longer runs takes quadratic time.
 _STACKED_MARKS = re.compile(r"([\u0300-\u036f]{30})[\u0300-\u036f]+")
+
+
+def _class_of(codes: Iterable[int]) -> "re.Pattern[str]":
+    """Return a pattern of these characters, by ranges, which are searched many times as fast."""
+    ranges: list[list[int]] = []
+    for code in sorted(codes):
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    spans = (f"{re.escape(chr(low))}-{re.escape(chr(high))}" for low, high in ranges)
+    return re.compile(f"[{''.join(spans)}]")
+
+
+# What the steps above may change; a text without any of it is clean when it is in normal form.
+_UNCLEAN = _class_of({*_TABLE, *range(0x0300, 0x0370), 0x200C, 0x200D})
 _ASCII_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _BLANKS = re.compile(r"\s+")
 
@@ -69,6 +85,8 @@ _ODDITIES = (
     (re.compile("\ufffd"), "replacement characters stand for letters that were lost"),
 )
 
+_ODD = re.compile("[" + "".join(pattern.pattern.strip("[]") for pattern, _ in _ODDITIES) + "]")
+
 _WORD = re.compile(r"[^\W_]{2,}")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -78,7 +96,10 @@ def normalise(text: str) -> str:
     unified = text.replace("\r\n", "\n") if "\r" in text else text
     if unified.isascii() and not _ASCII_CONTROLS.search(unified):
         return unified
-    translated = repair(unified).translate(_TABLE)
+    repaired = repair(unified)
+    if not _UNCLEAN.search(repaired) and unicodedata.is_normalized("NFC", repaired):
+        return repaired
+    translated = repaired.translate(_TABLE)
     if translated.isascii():
         return translated
     visible = _LATIN_JOINER.sub("", translated)
@@ -89,7 +110,9 @@ def oddities(text: str) -> tuple[str, ...]:
     """Return notes on what a raw text holds that a person should know of, in a fixed order."""
     if text.isascii():
         return ()
-    found = [note for pattern, note in _ODDITIES if pattern.search(text)]
+    found = []
+    if _ODD.search(text):
+        found += [note for pattern, note in _ODDITIES if pattern.search(text)]
     if looks_misread(text):
         found.append("text that was read in a wrong encoding was put right")
     if has_losses(text):

@@ -139,7 +139,7 @@ def _word_share(elements: Sequence[Element]) -> float | None:
     letters = sum(map(str.isalpha, text))
     if letters < ENOUGH_LETTERS or len(_UNSPACED.findall(text)) * 10 > letters:
         return None
-    return sum(len(match[0]) for match in _WORD.finditer(text)) / letters
+    return sum(map(len, _WORD.findall(text))) / letters
 
 
 def _below(value: float | None, least: float) -> bool:

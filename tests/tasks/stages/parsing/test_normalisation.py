@@ -36,3 +36,10 @@ def test_words_are_counted_up_to_enough():
     assert count_words(["one two", "three four"], enough=3) == 3
     assert count_words(["a b c 1 2 3"], enough=3) == 0
     assert count_words(["品質管理"], enough=3) == 3
+
+
+def test_every_character_is_cleaned_beside_letters_with_accents():
+    for code in (*range(0x10000), *range(0xE0000, 0xE0100)):
+        clean = normalise(f"é{chr(code)}x")
+        assert unicodedata.is_normalized("NFC", clean), hex(code)
+        assert not {unicodedata.category(c) for c in set(clean) - {"\t", "\n"}} & _UNWANTED
