@@ -11,6 +11,7 @@ from flows.run_settings import cache_options, remote_options
 from flows.settings import Settings
 from index_store.errors import UsageError
 from retriever.access import AccessOptions, parse_keys
+from retriever.audit import AuditOptions
 from retriever.chat.options import ChatOptions, ModelOptions, PromptOptions
 from retriever.chat.prompting import check_pack
 from retriever.options import RetrieverOptions
@@ -34,6 +35,7 @@ def serve_store(settings: Settings) -> None:
         access=AccessOptions(
             keys=parse_keys(settings.api_keys), user_secret=settings.user_token_secret
         ),
+        audit=AuditOptions(path=settings.audit_log, questions=settings.audit_questions),
         requests_per_minute=settings.requests_per_minute,
     )
     click.echo(

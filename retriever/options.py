@@ -6,6 +6,7 @@ from index_store.cache import CacheOptions
 from index_store.embedders.remote.options import RemoteOptions
 from index_store.errors import UsageError
 from retriever.access import AccessOptions
+from retriever.audit import AuditOptions
 from retriever.chat.options import ChatOptions
 from retriever.links import LinkOptions
 from retriever.reranking import RerankOptions
@@ -48,6 +49,7 @@ class RetrieverOptions:
         max_chat_bytes: Longest body of a chat, whose history and tools make it longer.
         chat: How questions in a chat are answered.
         access: Who may ask.
+        audit: What is written down of every search.
         requests_per_minute: Of one key and user, None for no limit.
 
     Raises:
@@ -74,6 +76,7 @@ class RetrieverOptions:
     max_chat_bytes: int = 4 << 20
     chat: ChatOptions = field(default_factory=ChatOptions)
     access: AccessOptions = field(default_factory=AccessOptions)
+    audit: AuditOptions = field(default_factory=AuditOptions)
     requests_per_minute: float | None = None
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
+from retriever.audit import AuditLog
 from retriever.chat.backend import ChatBackend
 from retriever.figures import Figures
 from retriever.options import RetrieverOptions
@@ -35,7 +36,7 @@ def create_app(options: RetrieverOptions) -> FastAPI:
     """Build the service over one store; it begins to load versions when it starts.
 
     Raises:
-        UsageError: The store's address is of no known kind.
+        UsageError: The store's address is of no known kind, or the audit log cannot be written.
     """
     model = options.chat.model
     house = House(
@@ -43,6 +44,7 @@ def create_app(options: RetrieverOptions) -> FastAPI:
         options=options,
         threads=CapacityLimiter(options.search_threads),
         figures=Figures(),
+        audit=AuditLog(options.audit),
         backend=ChatBackend(model, time.monotonic) if model.base_url and model.models else None,
     )
 

@@ -51,6 +51,15 @@ class ChattingSettings(BaseModel):
         None, gt=0, description="Requests of one key and user in a minute at most"
     )
 
+    audit_log: str = Field(
+        "", description="File to which every search adds a JSON line: who, where, what was found"
+    )
+    audit_questions: bool = Field(
+        False,
+        description="Write the text of questions and the groups of readers there too, as "
+        "`replay_log` needs them",
+    )
+
     @field_validator("chat_models", mode="before")
     @classmethod
     def _split_models(cls, value: object) -> object:

@@ -122,6 +122,8 @@ ELSEWHERE = {
     "api_keys",
     "user_token_secret",
     "requests_per_minute",
+    "audit_log",
+    "audit_questions",
     "rerank_shape",
     "rerank_url",
     "rerank_model",
