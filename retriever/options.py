@@ -8,6 +8,7 @@ from index_store.errors import UsageError
 from retriever.access import AccessOptions
 from retriever.audit import AuditOptions
 from retriever.chat.options import ChatOptions
+from retriever.inbox import InboxOptions
 from retriever.links import LinkOptions
 from retriever.reranking import RerankOptions
 
@@ -50,6 +51,7 @@ class RetrieverOptions:
         chat: How questions in a chat are answered.
         access: Who may ask.
         audit: What is written down of every search.
+        inbox: Where uploads go.
         requests_per_minute: Of one key and user, None for no limit.
 
     Raises:
@@ -77,6 +79,7 @@ class RetrieverOptions:
     chat: ChatOptions = field(default_factory=ChatOptions)
     access: AccessOptions = field(default_factory=AccessOptions)
     audit: AuditOptions = field(default_factory=AuditOptions)
+    inbox: InboxOptions = field(default_factory=InboxOptions)
     requests_per_minute: float | None = None
 
     def __post_init__(self) -> None:

@@ -27,6 +27,7 @@ from retriever.routes.replies import refuse
 from retriever.routes.search import add_search
 from retriever.routes.stream import add_stream
 from retriever.routes.tools import add_tools
+from retriever.routes.uploads import add_uploads
 from retriever.store import LiveStore
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def create_app(options: RetrieverOptions) -> FastAPI:
 
     # The interactive pages of FastAPI load scripts from foreign hosts; the schema itself stays.
     app = FastAPI(title="nightpress retriever", docs_url=None, redoc_url=None, lifespan=lifespan)
-    for add in (add_search, add_probes, add_models, add_chat, add_stream, add_tools):
+    for add in (add_search, add_probes, add_models, add_chat, add_stream, add_tools, add_uploads):
         add(app, house)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(Exception, _fail_unexpected)

@@ -60,6 +60,18 @@ class ChattingSettings(BaseModel):
         "`replay_log` needs them",
     )
 
+    inbox: str = Field(
+        "", description="Folder inside the source that takes uploads; without one, none are taken"
+    )
+    inbox_max_mb: int = Field(64, ge=1, description="MiB of an uploaded document at most")
+    inbox_prefect_url: str = Field(
+        "", description="Prefect's API, up to `/api`, which is asked for a run after an upload"
+    )
+    inbox_prefect_key: SecretStr | None = Field(
+        None, description="Bearer token for Prefect's API, never printed"
+    )
+    inbox_deployment: str = Field("", description="Deployment that is run then, `FLOW/NAME`")
+
     @field_validator("chat_models", mode="before")
     @classmethod
     def _split_models(cls, value: object) -> object:

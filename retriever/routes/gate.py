@@ -14,6 +14,7 @@ from retriever.answers import error_json
 from retriever.figures import OTHER, Figures
 
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
+INBOX = "/v1/inbox/"
 SAFE_HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
@@ -87,7 +88,8 @@ class Gate:
         if caller is None:
             told = {"WWW-Authenticate": "Bearer"}
             return 401, "a key is needed: Authorization: Bearer KEY", "unauthorized", told
-        if "query" not in caller.scopes and "admin" not in caller.scopes:
+        uploads = path.startswith(INBOX) and "upload" in caller.scopes
+        if not uploads and not caller.scopes & {"query", "admin"}:
             return 403, "this key may not ask questions", "forbidden", {}
         wait_s = self._wait_s(caller, now)
         if wait_s > 0:
