@@ -60,6 +60,7 @@ def plan_only(settings: Settings, *, as_json: bool) -> None:
         base.records(),
         max_chunk_tokens=settings.max_chunk_tokens,
         price_per_million_tokens=embedder.spec.price_per_million_tokens,
+        night=options.embed.night,
     )
     if as_json:
         print_json(_plan_object(planned, cost))
@@ -179,16 +180,33 @@ def _plan_object(planned: Planned, cost: Estimate) -> dict[str, object]:
         "skipped": [
             {"uri": entry.uri, "reason": entry.reason} for entry in planned.listing.skipped
         ],
-        "estimate": {"chunks": cost.chunks, "tokens": cost.tokens, "cost": cost.cost},
+        "estimate": {
+            "chunks": cost.chunks,
+            "tokens": cost.tokens,
+            "cost": cost.cost,
+            "at_night_rate": cost.at_night_rate,
+            "sources": {
+                name: {"tokens": each.tokens, "cost": each.cost}
+                for name, each in cost.sources.items()
+            },
+        },
     }
 
 
 def _print_plan(planned: Planned, cost: Estimate) -> None:
     counts = planned.plan.counts()
     click.echo(", ".join(f"{count} {action}" for action, count in counts.items()))
+    rate = " at the night rate" if cost.at_night_rate else ""
     click.echo(
         f"about {cost.chunks} chunks, {cost.tokens} tokens and a cost of {cost.cost:.2f} to embed"
+        f"{rate}"
     )
+    if len(cost.sources) > 1:
+        by_source = [
+            (visible(name), f"{each.tokens:,}", f"{each.cost:.2f}")
+            for name, each in cost.sources.items()
+        ]
+        print_table(("source or folder", "tokens", "cost"), by_source)
     told = [item for item in planned.plan.items if item.action is not Action.KEPT]
     if told:
         rows = [(item.action.value, item.uri, item.reason) for item in told[:SHOWN_ITEMS]]

@@ -23,7 +23,7 @@ from index_store.clock import system_clock_ms
 from index_store.errors import StoppedError
 from tasks.assemble import assemble_version
 from tasks.build import build_index
-from tasks.embed import embed_chunks
+from tasks.embed import embed_at_night_rate, embed_chunks
 from tasks.parse import parse_documents
 from tasks.plan import plan_run
 from tasks.publish import promote_version, publish_version
@@ -41,7 +41,7 @@ from tasks.references import (
 from tasks.report import report_unchanged, report_version, show_plan
 from tasks.resources import resources
 from tasks.scan import scan_sources
-from tasks.stages.embedding import total
+from tasks.stages.embedding import EmbeddingCounts, total
 from tasks.stages.reporting import RunReport
 from tasks.stages.run_options import RunOptions
 from tasks.stages.sharding import BatchSize, plan_shards
@@ -90,9 +90,8 @@ def reindex(settings: Settings) -> RunReport:
                 _promote_waiting(options, plan, plan.waiting, timeline)
             return report_unchanged(options, plan, timeline)
         show_plan(options, plan)
-        batches, embedded = _parse_and_embed(options, plan, progress, timeline)
+        batches, counts = _parse_and_embed(options, plan, progress, timeline)
         shards = _build(options, plan, batches, progress, timeline)
-        counts = total([reference.counts for reference in embedded])
         progress.stage("assemble")
         candidate = assemble_version(options, plan, batches, shards, counts)
         timeline.add("assemble", candidate.span)
@@ -136,12 +135,19 @@ def _stop_unless_passed(validation: ValidationReference, version: str) -> None:
 
 def _parse_and_embed(
     options: RunOptions, plan: PlanReference, progress: Progress, timeline: Timeline
-) -> tuple[list[BatchReference], list[EmbeddedReference]]:
+) -> tuple[list[BatchReference], EmbeddingCounts]:
     """Run both stages over all batches; one embeds while the next ones parse."""
     waiting: list[PrefectFuture[Any]] = []  # of both kinds of reference, told apart below
+    counts: list[EmbeddingCounts] = []
     for number in range(plan.batches):
         parsed: Any = parse_documents.submit(options, number)  # the task gets its result
-        waiting += [parsed, embed_chunks.submit(options, parsed)]
+        waiting.append(parsed)
+        if options.embed.night is None:
+            waiting.append(embed_chunks.submit(options, parsed))
+    if options.embed.night is not None:
+        all_parsed: list[Any] = list(waiting)
+        counts.append(_at_night_rate(options, all_parsed, timeline))
+        waiting += [embed_chunks.submit(options, parsed) for parsed in all_parsed]
     batches: dict[int, BatchReference] = {}
     embedded: list[EmbeddedReference] = []
     for future in as_completed(waiting):
@@ -155,7 +161,15 @@ def _parse_and_embed(
             batches[reference.number] = reference.batch
             timeline.add("embed", reference.span)
             progress.embedded(embedded, plan)
-    return [batches[number] for number in sorted(batches)], embedded
+    counts += [reference.counts for reference in embedded]
+    return [batches[number] for number in sorted(batches)], total(counts)
+
+
+def _at_night_rate(options: RunOptions, parsing: list[Any], timeline: Timeline) -> EmbeddingCounts:
+    """Embed what is new in all batches together, before the rest is embedded batch by batch."""
+    night = embed_at_night_rate(options, [parsed.result() for parsed in parsing])
+    timeline.add("night rate", night.span)
+    return night.counts
 
 
 def _build(

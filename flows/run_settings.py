@@ -22,7 +22,13 @@ from tasks.stages.parsing.limits import Limits
 from tasks.stages.parsing.parse_options import OcrMode, ParseOptions
 from tasks.stages.parsing.registry import SUPPORTED_EXTENSIONS
 from tasks.stages.parsing.tika import TikaOptions
-from tasks.stages.run_options import BuildOptions, ChangeOptions, EmbedOptions, RunOptions
+from tasks.stages.run_options import (
+    BuildOptions,
+    ChangeOptions,
+    EmbedOptions,
+    NightOptions,
+    RunOptions,
+)
 
 MEBIBYTE = 1 << 20
 
@@ -113,6 +119,17 @@ def remote_options(settings: Settings) -> RemoteOptions:
     )
 
 
+def night_options(settings: Settings) -> NightOptions | None:
+    """Return how the night rate is used, None when it is not."""
+    if not settings.embed_night_rate:
+        return None
+    return NightOptions(
+        least_texts=settings.embed_night_texts,
+        wait_s=settings.embed_night_wait_s,
+        poll_s=settings.embed_night_poll_s,
+    )
+
+
 def _key(settings: Settings) -> SecretStr | None:
     if settings.embed_api_key is not None:
         return settings.embed_api_key
@@ -195,6 +212,7 @@ def run_options(settings: Settings, run: str) -> RunOptions:
             dimension=settings.embed_dimension,
             remote=remote_options(settings),
             budget=settings.budget,
+            night=night_options(settings),
         ),
         build=replace(build_options(settings), threads=cores),
         gates=gate_options(settings),

@@ -146,3 +146,13 @@ def embeddings_key(embedder_id: str, sha256: str) -> str:
 def probe_key(embedder_id: str) -> str:
     """Key of the fingerprint of a model behind an address."""
     return f"{embeddings_prefix(embedder_id)}probe.json"
+
+
+def batch_jobs_prefix(embedder_id: str) -> str:
+    """Prefix of the records of jobs that a provider has not answered yet."""
+    return f"{embeddings_prefix(embedder_id)}jobs/"
+
+
+def batch_job_key(embedder_id: str, name: str) -> str:
+    """Key of the record of one such job."""
+    return f"{batch_jobs_prefix(embedder_id)}{name}.json"

@@ -20,7 +20,7 @@ from tasks.stages.chunking.options import chunker_identity
 from tasks.stages.embedding import EmbeddingCounts
 from tasks.stages.measuring import measure_search
 from tasks.stages.planning import read_base
-from tasks.stages.purse import MILLION
+from tasks.stages.purse import price_of
 from tasks.stages.run_files import read_plan
 from tasks.stages.run_options import RunOptions
 
@@ -62,7 +62,9 @@ def assemble_version(
             "texts": embedded.texts,
             "tokens": embedded.tokens,
             "requests": embedded.requests,
-            "spent": embedded.tokens * site.embedder.price_per_million_tokens / MILLION,
+            "spent": price_of(
+                embedded.tokens, embedded.night_tokens, site.embedder.price_per_million_tokens
+            ),
         },
     )
     entries = [shard.entry for shard in built]

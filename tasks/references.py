@@ -150,6 +150,19 @@ class EmbeddedReference:
     batch: BatchReference
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightReference:
+    """What was embedded at the night rate, before the batches were.
+
+    Attributes:
+        counts: What it came to.
+        span: When.
+    """
+
+    counts: EmbeddingCounts
+    span: Span
+
+
 def kept_reference(batch: BatchReference, remaining: ParsedBatch) -> BatchReference:
     """Return a reference to the batch that takes the place of another."""
     return replace(

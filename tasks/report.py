@@ -13,11 +13,13 @@ from prefect.artifacts import (
 )
 
 from index_store.clock import system_clock_ms
+from index_store.log import CommitLog
 from tasks.policies import policy
 from tasks.references import PlanReference, Timeline, Trail
 from tasks.resources import workshop
 from tasks.stages.checkpoints import read_batch
 from tasks.stages.concluding import Work, conclude, store_report
+from tasks.stages.costs import cost_history, costs_markdown
 from tasks.stages.reporting import (
     RunReport,
     plan_markdown,
@@ -69,6 +71,12 @@ def report_version(
     report = conclude(storage, options, stored, trail.published.version, work)
     store_report(storage, report)
     _show(options, report)
+    state = CommitLog(storage, options.collection).read()
+    create_markdown_artifact(
+        key=artifact_key(options, "costs"),
+        markdown=costs_markdown(cost_history(storage, options.collection, state)),
+        description="What the last nights cost",
+    )
     _clear(options)
     return report
 

@@ -56,6 +56,20 @@ class EmbeddingSettings(BaseModel):
     embed_request_tokens: int = Field(
         16_000, ge=1, description="Tokens in one request at most; lowered when it is refused"
     )
+    embed_night_rate: bool = Field(
+        False,
+        description="Embed new texts in bulk at the provider's night rate, half the price "
+        "(Mistral's Batch API)",
+    )
+    embed_night_texts: int = Field(
+        2_000, ge=1, description="New texts of a run below which all are embedded directly"
+    )
+    embed_night_wait_s: float = Field(
+        6 * 3600, gt=0, description="Seconds after which what is late is embedded directly"
+    )
+    embed_night_poll_s: float = Field(
+        30, gt=0, description="Seconds between two looks at the jobs of the night rate"
+    )
     embed_price: float | None = Field(
         None,
         ge=0,

@@ -14,12 +14,13 @@ from index_store.errors import TransientError, UsageError
 NORM_TOLERANCE = 1e-3
 
 
-def embed_checked(embedder: Embedder, texts: Sequence[str]) -> Vectors:
+def embed_checked(embedder: Embedder, texts: Sequence[str], *, most: int | None = None) -> Vectors:
     """Embed texts in one request and check the answer.
 
     Args:
         embedder: Who embeds.
-        texts: Between 1 and `embedder.limits.texts` texts, none of them blank.
+        texts: Between 1 and `most` texts, none of them blank.
+        most: None for `embedder.limits.texts`, which another request may lower meanwhile.
 
     Returns:
         float32, shape (len(texts), embedder.spec.dimension), rows L2-normalised, in the order of
@@ -33,7 +34,7 @@ def embed_checked(embedder: Embedder, texts: Sequence[str]) -> Vectors:
         RefusedInputError, StoppedError: As `Embedder.embed`.
     """
     name = f"embedder {embedder.spec.provider} {embedder.spec.model}"
-    most = embedder.limits.texts
+    most = embedder.limits.texts if most is None else most
     if not 1 <= len(texts) <= most:
         raise UsageError(f"{name}: texts expected 1 to {most}, found {len(texts)}")
     for position, text in enumerate(texts):

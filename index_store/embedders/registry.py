@@ -10,10 +10,15 @@
 Invariant: a name opens the same embedder on every machine, or fails with the remedy.
 """
 
+from typing import TYPE_CHECKING
+
 from index_store.embedder import Embedder, EmbedderSpec, Tokenizer
 from index_store.embedders.hashing import DEFAULT_DIMENSION, HashingEmbedder, PieceTokenizer
 from index_store.embedders.remote.options import RemoteOptions
 from index_store.errors import UsageError
+
+if TYPE_CHECKING:
+    from index_store.embedders.remote.batch_jobs import BatchJobs
 
 OFFLINE = "offline"
 HASHING = "hashing"
@@ -21,7 +26,8 @@ COMPUTED_HERE = (OFFLINE, HASHING)  # embedding a text again costs nobody anythi
 LLAMA_INDEX = "llama-index"
 
 
-REMOTE = ("mistral", "openai", "ollama")
+MISTRAL = "mistral"
+REMOTE = (MISTRAL, "openai", "ollama")
 
 
 def open_embedder(spec: str, *, threads: int = 2, remote: RemoteOptions | None = None) -> Embedder:
@@ -53,6 +59,26 @@ def open_embedder(spec: str, *, threads: int = 2, remote: RemoteOptions | None =
 
         return RemoteEmbedder(provider, argument, remote or RemoteOptions())
     raise _unknown(spec)
+
+
+def open_batch_jobs(spec: EmbedderSpec, remote: RemoteOptions) -> "BatchJobs":
+    """Open the jobs of a provider that answers hours later at half the price.
+
+    Raises:
+        UsageError: The provider has none.
+    """
+    if spec.provider != MISTRAL:
+        raise UsageError(
+            f"embedder {spec.provider} has no night rate, only {MISTRAL} has; unset "
+            "embed_night_rate"
+        )
+    from index_store.embedders.remote.batch_jobs import (  # noqa: PLC0415  loads an HTTP library
+        BatchJobs,
+    )
+    from index_store.embedders.remote.embedder import PROVIDERS  # noqa: PLC0415  the same
+
+    base_url = remote.base_url or PROVIDERS[MISTRAL].base_url
+    return BatchJobs(base_url, spec.model, spec.dimension, remote)
 
 
 def open_tokenizer(spec: str) -> Tokenizer:

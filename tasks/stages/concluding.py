@@ -22,7 +22,7 @@ from tasks.stages.checkpoints import DocumentOutcome
 from tasks.stages.compacting import CompactOptions, compaction_due
 from tasks.stages.diffing import Action
 from tasks.stages.embedding import EmbeddingCounts
-from tasks.stages.purse import MILLION
+from tasks.stages.purse import price_of
 from tasks.stages.reporting import Finding, RejectedDocument, RunReport
 from tasks.stages.run_files import StoredPlan
 from tasks.stages.run_options import RunOptions
@@ -105,7 +105,8 @@ def _cost(manifest: Manifest | None, embedded: EmbeddingCounts) -> dict[str, flo
     price = 0.0 if manifest is None else manifest.embedder.price_per_million_tokens
     return {
         "price_per_million_tokens": price,
-        "spent": embedded.tokens * price / MILLION,
+        "spent": price_of(embedded.tokens, embedded.night_tokens, price),
+        "night_tokens": embedded.night_tokens,
         "refused": embedded.refused,
         "pooled": embedded.pooled,
     }

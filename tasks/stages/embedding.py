@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ from tasks.stages.checkpoints import ParsedBatch, open_table
 from tasks.stages.purse import Purse
 
 MAX_HALVINGS = 6  # of a text that is too long: 64 parts at most
-REPACK_SHARE = 0.9  # a limit of tokens that shrank by less is left to the next batch
+REPACK_SHARE = 0.1  # a limit of tokens that changed by less is left to the next batch
 HOPELESS_REFUSALS = 8  # texts refused one by one, with none accepted, after which all are
 
 
@@ -38,6 +39,7 @@ class EmbeddingCounts:
         reused: Chunks whose vector was there already, or was made for another chunk of the batch.
         refused: Texts that the embedder refused.
         pooled: Texts that were embedded in parts.
+        night_tokens: Tokens that were embedded at the night rate.
     """
 
     texts: int = 0
@@ -46,6 +48,7 @@ class EmbeddingCounts:
     reused: int = 0
     refused: int = 0
     pooled: int = 0
+    night_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +124,7 @@ def total(counts: Sequence[EmbeddingCounts]) -> EmbeddingCounts:
         reused=sum(each.reused for each in counts),
         refused=sum(each.refused for each in counts),
         pooled=sum(each.pooled for each in counts),
+        night_tokens=sum(each.night_tokens for each in counts),
     )
 
 
@@ -148,7 +152,8 @@ class _Work:
                         places = waiting.pop()
                         self._pay(sum(tokens[place] for place in places))
                         sent = [texts[place] for place in places]
-                        out[pool.submit(embed_checked, self._embedder, sent)] = places
+                        send = partial(embed_checked, self._embedder, sent, most=len(sent))
+                        out[pool.submit(send)] = places
                     done, _ = wait(out, return_when=FIRST_COMPLETED)
                     for future in done:
                         places = out.pop(future)
@@ -262,14 +267,9 @@ class _Work:
             self._purse.refund(tokens)
 
     def _repacked(self, waiting: list[list[int]], tokens: Sequence[int]) -> list[list[int]]:
-        """Pack what waits anew when the embedder has learned of tighter limits."""
+        """Pack what waits anew when the embedder has learned of other limits."""
         before, now = self._limits, self._embedder.limits
-        tighter = now.texts < before.texts or (
-            now.tokens is not None
-            and before.tokens is not None
-            and now.tokens < REPACK_SHARE * before.tokens
-        )
-        if not tighter:
+        if now.texts >= before.texts and _is_near(before.tokens, now.tokens):
             return waiting
         self._limits = now
         places = [place for request in waiting for place in request]
@@ -289,6 +289,12 @@ class _Work:
             texts=texts, tokens=tokens, requests=requests, refused=refused, pooled=pooled
         )
         self.counts = total([self.counts, more])
+
+
+def _is_near(before: int | None, now: int | None) -> bool:
+    if before is None or now is None:
+        return before is now
+    return abs(now - before) <= REPACK_SHARE * before
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 Invariants: pure; an estimate is never used for control, only shown.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from index_store.records import DocumentRecord
 from tasks.stages.diffing import PlanItem
+from tasks.stages.purse import MILLION, NIGHT_RATE
+from tasks.stages.run_options import NightOptions
 
 # Tokens per byte of file, medians over a mixed collection of English and French documents; only
 # used until the collection has documents of the type to learn from.
@@ -29,6 +31,19 @@ MIN_SAMPLE_BYTES = 10_000  # below this a learned ratio says nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceEstimate:
+    """What one source will come to.
+
+    Attributes:
+        tokens: Tokens in its new chunks.
+        cost: Upper bound of their price.
+    """
+
+    tokens: int
+    cost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """What the work of a plan will come to.
 
@@ -36,11 +51,15 @@ class Estimate:
         chunks: Number of new chunks.
         tokens: Tokens in them, before texts that were embedded earlier are left out.
         cost: Upper bound of the price of embedding, in the provider's currency.
+        at_night_rate: Whether that is the price of the night rate.
+        sources: The same by first part of the uri, which is the source when there are several.
     """
 
     chunks: int
     tokens: int
     cost: float
+    at_night_rate: bool = False
+    sources: Mapping[str, SourceEstimate] = field(default_factory=dict)
 
 
 def estimate(
@@ -49,6 +68,7 @@ def estimate(
     *,
     max_chunk_tokens: int,
     price_per_million_tokens: float,
+    night: NightOptions | None = None,
 ) -> Estimate:
     """Estimate chunks, tokens and cost.
 
@@ -57,6 +77,7 @@ def estimate(
         known: Last catalog, from which ratios are learned per file type.
         max_chunk_tokens: Length of a full chunk.
         price_per_million_tokens: Price in the provider's currency.
+        night: How the night rate is used; None when it is not.
 
     Returns:
         The estimate.
@@ -64,17 +85,33 @@ def estimate(
     ratios = _learned_ratios(known)
     tokens = 0.0
     chunks = 0
+    sources: dict[str, float] = {}
     for item in work:
         ending = _ending(item.uri)
         default = TOKENS_PER_BYTE.get(ending, FALLBACK_TOKENS_PER_BYTE)
         expected = item.size_bytes * ratios.get(ending, default)
         tokens += expected
+        source = source_of(item.uri)
+        sources[source] = sources.get(source, 0.0) + expected
         chunks += max(1, round(expected / (0.75 * max_chunk_tokens)))  # chunks are rarely full
+    is_bulk = night is not None and chunks >= night.least_texts
+    price = price_per_million_tokens * (NIGHT_RATE if is_bulk else 1.0) / MILLION
     return Estimate(
         chunks=chunks,
         tokens=round(tokens),
-        cost=tokens * price_per_million_tokens / 1_000_000,
+        cost=tokens * price,
+        at_night_rate=is_bulk,
+        sources={
+            source: SourceEstimate(tokens=round(amount), cost=amount * price)
+            for source, amount in sorted(sources.items())
+        },
     )
+
+
+def source_of(uri: str) -> str:
+    """Return the first part of a uri, which is its source when there are several; else a dot."""
+    first, found, _ = uri.partition("/")
+    return first if found else "."
 
 
 def _learned_ratios(known: Iterable[DocumentRecord]) -> dict[str, float]:

@@ -9,6 +9,19 @@ import threading
 from index_store.errors import StoppedError
 
 MILLION = 1_000_000
+NIGHT_RATE = 0.5  # of the price, for requests that are answered hours later
+
+
+def price_of(tokens: int, night_tokens: int, price_per_million_tokens: float) -> float:
+    """Return what tokens cost, in the currency of the price.
+
+    Args:
+        tokens: Tokens that were embedded.
+        night_tokens: How many of them at the night rate.
+        price_per_million_tokens: The usual price.
+    """
+    full = tokens - night_tokens * (1.0 - NIGHT_RATE)
+    return full * price_per_million_tokens / MILLION
 
 
 class Purse:
@@ -30,13 +43,17 @@ class Purse:
         """What was paid so far, in the provider's currency."""
         return self._spent
 
-    def pay(self, tokens: int) -> None:
+    def pay(self, tokens: int, rate: float = 1.0) -> None:
         """Pay for a request.
+
+        Args:
+            tokens: Tokens in it.
+            rate: Share of the price that is paid.
 
         Raises:
             StoppedError: It would pass the budget; nothing is paid then.
         """
-        cost = tokens * self._price / MILLION
+        cost = tokens * self._price * rate / MILLION
         with self._lock:
             if self._budget is not None and self._spent + cost > self._budget:
                 raise StoppedError(
@@ -46,7 +63,7 @@ class Purse:
                 )
             self._spent += cost
 
-    def refund(self, tokens: int) -> None:
+    def refund(self, tokens: int, rate: float = 1.0) -> None:
         """Take back what a refused request would have cost."""
         with self._lock:
-            self._spent -= tokens * self._price / MILLION
+            self._spent -= tokens * self._price * rate / MILLION

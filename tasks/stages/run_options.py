@@ -38,6 +38,23 @@ class ChangeOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NightOptions:
+    """How much is embedded at the night rate, and how long it may take.
+
+    Attributes:
+        least_texts: New texts of a run below which all are embedded directly.
+        job_texts: Texts of one job at most.
+        wait_s: Seconds after which what is late is embedded directly.
+        poll_s: Seconds between two looks at the jobs.
+    """
+
+    least_texts: int = 2_000
+    job_texts: int = 20_000
+    wait_s: float = 6 * 3600.0
+    poll_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedOptions:
     """Which embedder makes the vectors.
 
@@ -47,6 +64,7 @@ class EmbedOptions:
         dimension: Dimension that the embedder must have, or None for any.
         remote: How a provider over the network is reached, paced and paid.
         budget: Most that a run may spend, in the provider's currency; None for no bound.
+        night: How the night rate is used; None when it is not.
     """
 
     spec: str = "offline"
@@ -54,6 +72,7 @@ class EmbedOptions:
     dimension: int | None = None
     remote: RemoteOptions = field(default_factory=RemoteOptions)
     budget: float | None = None
+    night: NightOptions | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,13 @@ every child process.
 """
 
 import threading
+import time
+from collections.abc import Iterable
+from contextlib import closing
 from functools import cached_property
 
 from index_store.embedder import Embedder
-from index_store.embedders.registry import REMOTE, open_embedder
+from index_store.embedders.registry import REMOTE, open_batch_jobs, open_embedder
 from index_store.embeddings import EmbeddingStore
 from index_store.errors import StoppedError, UsageError
 from index_store.manifest import HnswSettings
@@ -17,12 +20,13 @@ from index_store.shard_options import ShardOptions
 from index_store.storage.base import Storage
 from index_store.storage.opening import open_storage
 from tasks.stages.checkpoints import ParsedBatch
-from tasks.stages.embedding import Embedded, embed_batch
+from tasks.stages.embedding import Embedded, EmbeddingCounts, embed_batch
+from tasks.stages.night_rate import NightClocks, NightDesk
 from tasks.stages.parsing.isolation import ParsePool
 from tasks.stages.plugged_chunker import worker_options
 from tasks.stages.probing import check_model
 from tasks.stages.purse import Purse
-from tasks.stages.run_options import EmbedOptions, RunOptions
+from tasks.stages.run_options import EmbedOptions, NightOptions, RunOptions
 from tasks.stages.shard_making import Site
 
 
@@ -52,6 +56,7 @@ class Workshop:
         self._pool: ParsePool | None = None
         self._closed = False
         self._model_checked = False
+        self._over = threading.Event()
 
     @property
     def options(self) -> RunOptions:
@@ -115,6 +120,36 @@ class Workshop:
                 lambda: self.check_model(again=False),
             )
 
+    def embed_at_night_rate(self, batches: Iterable[ParsedBatch]) -> EmbeddingCounts:
+        """Fill the store with vectors of the batches at half the price, as far as the night goes.
+
+        Raises:
+            UsageError: The embedder has no night rate.
+            StoppedError: The provider refuses the key, the budget is spent, or the run ended.
+        """
+        options = self._options.embed
+        night = options.night or NightOptions()
+        with (
+            self._embed_lock,
+            closing(open_batch_jobs(self.embedder.spec, options.remote)) as jobs,
+        ):
+            self.check_model(again=False)
+            desk = NightDesk(
+                self.storage,
+                self.embedder,
+                jobs,
+                self._vectors,
+                night,
+                self.purse,
+                NightClocks(now=time.monotonic, wait=self._rest),
+            )
+            return desk.embed(batches)
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, unless the run is over."""
+        if self._over.wait(max(0.0, seconds)):
+            raise StoppedError("the run was interrupted")
+
     @cached_property
     def purse(self) -> Purse:
         """What this process may spend on embedding in this run."""
@@ -157,6 +192,7 @@ class Workshop:
 
     def close(self) -> None:
         """End child processes and free the embedder; calling it twice is harmless."""
+        self._over.set()
         with self._pool_lock:
             self._closed = True
             pool, self._pool = self._pool, None

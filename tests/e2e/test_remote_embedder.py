@@ -52,6 +52,22 @@ def test_a_second_build_a_renamed_source_and_another_graph_ask_nothing(
     assert KEY not in first.err
 
 
+def test_the_night_rate_costs_half_and_is_planned_and_reported_so(nightpress: CommandLine):
+    write_notes(nightpress.folder / "notes")
+    with EmbeddingServer(Behaviour()).running() as server:
+        night = ("--set", "embed_night_rate=true", "--set", "embed_night_texts=1")
+        options = told(server, "--set", "embed_price=100", *night)
+        planned = nightpress("plan", "--json", *options).json["estimate"]
+        usual = nightpress("plan", "--json", *told(server, "--set", "embed_price=100")).json
+        run = nightpress("run", "--json", *options, "--set", "embed_night_poll_s=0.05").json
+    assert planned["at_night_rate"]
+    assert planned["cost"] == pytest.approx(usual["estimate"]["cost"] / 2)
+    assert len(server.batches.jobs) == 1
+    assert run["embedding"]["texts"] == 6
+    assert run["cost"]["night_tokens"] == run["embedding"]["tokens"]
+    assert run["cost"]["spent"] == pytest.approx(run["embedding"]["tokens"] / 20_000)
+
+
 def test_a_budget_stops_a_run_before_it_is_passed(nightpress: CommandLine, server: EmbeddingServer):
     write_notes(nightpress.folder / "notes")
     options = told(server, "--set", "embed_price=1000000", "--budget", "1")

@@ -18,7 +18,7 @@ from tasks.stages.gating.expectation import Severity
 from tasks.stages.gating.options import EngineName
 from tasks.stages.listing import Source
 from tasks.stages.parsing.parse_options import OcrMode
-from tasks.stages.run_options import RunOptions
+from tasks.stages.run_options import NightOptions, RunOptions
 
 Look = Callable[[RunOptions], object]
 
@@ -103,6 +103,7 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     "replay_log": ("audit.jsonl", lambda run: run.gates.replay_path, "audit.jsonl"),
     "replay_questions": ("7", lambda run: run.gates.replay_questions, 7),
     "replay_overlap": ("0.9", lambda run: run.gates.replay_overlap, 0.9),
+    "embed_night_rate": ("true", lambda run: run.embed.night, NightOptions()),
 }
 # What only commands that look or serve heed, shown by tests of those.
 ELSEWHERE = {
@@ -137,6 +138,9 @@ ELSEWHERE = {
     "rerank_candidates",
     "embed_key_file",
     "embed_key_block",
+    "embed_night_texts",
+    "embed_night_wait_s",
+    "embed_night_poll_s",
     "mistral_api_key",
     "cluster",
     "files_host",
@@ -168,6 +172,15 @@ def test_setting_reaches_the_run(name: str):
     assert look(run_options(settings, "run-1")) == expected
     default = load_settings({}, {"NIGHTPRESS_SOURCE": "/elsewhere"}).settings
     assert look(run_options(default, "run-1")) != expected
+
+
+def test_the_settings_of_the_night_rate_reach_the_run_when_it_is_used():
+    given = {"embed_night_texts": 7, "embed_night_wait_s": 60.0, "embed_night_poll_s": 2.0}
+    used = Settings(source=("/docs",), embed_night_rate=True, **given)  # type: ignore[arg-type]
+    expected = NightOptions(least_texts=7, wait_s=60.0, poll_s=2.0)
+    assert run_options(used, "run-1").embed.night == expected
+    unused = used.model_copy(update={"embed_night_rate": False})
+    assert run_options(unused, "run-1").embed.night is None
 
 
 def test_zero_workers_and_threads_mean_one_per_available_core():

@@ -1,8 +1,8 @@
 """An embedding provider of our own on a real socket: limits, true error bodies, and bad manners.
 
-It speaks Mistral's and OpenAI's `/v1/embeddings` and Ollama's `/api/embed`. Every text has one true
-vector, so a test can compare what was stored with the truth. Misbehaviour is drawn from a seed, or
-planned request by request.
+It speaks Mistral's and OpenAI's `/v1/embeddings`, Mistral's batch jobs and Ollama's `/api/embed`.
+Every text has one true vector, so a test can compare what was stored with the truth. Misbehaviour
+is drawn from a seed, or planned request by request.
 """
 
 import base64
@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +22,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from tests.support.embedding_batches import Batches, LostReplyError, NightBehaviour
 from tests.support.embedding_faults import BUSY_ANSWERS, FAULTS, HARMLESS, HOSTILE, spoil
 
 KEY = "test-key-that-must-never-be-shown"
@@ -50,8 +51,10 @@ class Behaviour:
         plan: Faults of the first requests, in order; None is none.
         fault_share: Share of later requests that misbehave, from `faults`.
         faults: What is drawn from.
+        latency_s: Seconds that an answer takes.
         seed: Of what is drawn.
         clock: Seconds.
+        night: How jobs are treated that are answered hours later.
     """
 
     dimension: int = 16
@@ -71,8 +74,10 @@ class Behaviour:
     plan: list[str | None] = field(default_factory=list)
     fault_share: float = 0.0
     faults: Sequence[str] = FAULTS
+    latency_s: float = 0.0
     seed: int = 0
     clock: Callable[[], float] = time.monotonic
+    night: NightBehaviour = field(default_factory=NightBehaviour)
 
 
 @dataclass(kw_only=True)
@@ -83,6 +88,7 @@ class Seen:
         requests: Texts of every request that was well-formed, in order of arrival.
         paid: How often each text was answered with its vector.
         refused: Requests answered with status 429.
+        arrivals: When each request came, its tokens, and whether the rate allowed it.
         most_at_once: Requests under way at the same time at most.
         keys: What stood in the header of authorisation.
     """
@@ -90,6 +96,7 @@ class Seen:
     requests: list[list[str]] = field(default_factory=list)
     paid: dict[str, int] = field(default_factory=dict)
     refused: int = 0
+    arrivals: list[tuple[float, int, bool]] = field(default_factory=list)
     most_at_once: int = 0
     keys: set[str] = field(default_factory=set)
 
@@ -104,6 +111,7 @@ class EmbeddingServer:
         self._lock = threading.Lock()
         self._at_once = 0
         self._sent: list[tuple[float, int]] = []
+        self.batches = Batches(behaviour=behaviour.night, answer=self._at_night)
         self._http = _Http(self)
 
     @property
@@ -136,6 +144,16 @@ class EmbeddingServer:
         vector = drawn.standard_normal(self.behaviour.dimension)
         unit: npt.NDArray[np.float32] = (vector / np.linalg.norm(vector)).astype(np.float32)
         return unit
+
+    def _at_night(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Answer one request of a job; the rate does not matter there."""
+        texts = list(body["input"])
+        refused = _refused_input(self.behaviour, texts, [self.tokens(text) for text in texts])
+        if refused is not None:
+            return refused
+        self.pay(texts)
+        rows: list[object] = [self.true_vector(text).tolist() for text in texts]
+        return 200, _openai(rows, sum(self.tokens(text) for text in texts), False)
 
     def begin(self, authorization: str) -> str | None:
         """Count a request and draw its fault."""
@@ -197,6 +215,7 @@ class EmbeddingServer:
         over = (kept.requests_per_minute is not None and requests > kept.requests_per_minute) or (
             kept.tokens_per_minute is not None and words > kept.tokens_per_minute
         )
+        self.seen.arrivals.append((now, tokens, not over))
         if not over:
             self._sent.append((now, tokens))
         return over
@@ -257,8 +276,15 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
+    def handle(self) -> None:
+        with suppress(ConnectionResetError):  # the client was killed
+            super().handle()
+
     def do_POST(self) -> None:
         owner = cast("_Http", self.server).owner
+        if self.path.startswith(("/v1/files", "/v1/batch")):
+            self._at_night("POST")
+            return
         length = int(self.headers.get("Content-Length", 0))
         body = json.loads(self.rfile.read(length) or b"{}")
         fault = owner.begin(self.headers.get("Authorization", ""))
@@ -268,6 +294,29 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # the client has had enough
         finally:
             owner.end()
+
+    def do_GET(self) -> None:
+        self._at_night("GET")
+
+    def do_DELETE(self) -> None:
+        self._at_night("DELETE")
+
+    def _at_night(self, method: str) -> None:
+        owner = cast("_Http", self.server).owner
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        key = owner.behaviour.key
+        if key is not None and self.headers.get("Authorization") != f"Bearer {key}":
+            self._send(401, {"message": "Unauthorized", "request_id": "0"})
+            return
+        kind = self.headers.get("Content-Type", "")
+        try:
+            status, data = owner.batches.serve(method, self.path, body, kind)
+        except LostReplyError:
+            self.close_connection = True
+            return
+        is_content = self.path.endswith("/content")
+        kind = "application/octet-stream" if is_content else "application/json"
+        self._send_bytes(status, data, {"Content-Type": kind})
 
     def _answer(self, owner: EmbeddingServer, body: dict[str, Any], fault: str | None) -> None:
         kept = owner.behaviour
@@ -287,6 +336,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault is None or fault in HARMLESS:
             owner.pay(texts)
+        time.sleep(owner.behaviour.latency_s)
         rows = [owner.true_vector(text).tolist() for text in texts]
         as_base64 = body.get("encoding_format") == "base64" and fault is None
         counted = sum(owner.tokens(text) for text in texts)
@@ -333,8 +383,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        for name, value in headers.items():
+        for name, value in {"Content-Type": "application/json", **headers}.items():
             self.send_header(name, value)
         self.end_headers()
 
@@ -351,7 +400,7 @@ def _rate_limited(fault: str) -> tuple[dict[str, object], dict[str, str]]:
     return told, headers.get(fault, {})
 
 
-def _openai(rows: list[object], counted: int, as_base64: bool) -> dict[str, object]:
+def _openai(rows: list[object], counted: int, as_base64: bool) -> dict[str, Any]:
     def shown(row: object) -> object:
         return base64.b64encode(np.array(row, "<f4").tobytes()).decode() if as_base64 else row
 

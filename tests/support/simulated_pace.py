@@ -6,7 +6,14 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from index_store.embedders.remote.options import PaceOptions
-from index_store.embedders.remote.pace import Allowed, Place, corrected, place, whole_share
+from index_store.embedders.remote.pace import (
+    WINDOW_S,
+    Allowed,
+    Place,
+    corrected,
+    place,
+    whole_share,
+)
 
 MINUTE_S = 60.0
 
@@ -68,7 +75,8 @@ def simulate(night: Night, drawn: random.Random) -> Seen:
     moments: list[tuple[float, int, float | None]] = [
         (1000.0, worker, None) for worker in range(night.workers)
     ]
-    end = 1000.0 + night.minutes * MINUTE_S
+    # Whole periods of the pace, so that a burst at the end is not counted for nothing.
+    end = 1000.0 + MINUTE_S + (night.minutes - 1) * WINDOW_S
     while moments and moments[0][0] < end:
         now, worker, arriving = heapq.heappop(moments)
         if arriving is not None:
@@ -87,7 +95,7 @@ def simulate(night: Night, drawn: random.Random) -> Seen:
         places[worker] = taken
         arrives = taken.at + drawn.uniform(0.0, night.jitter_s)
         heapq.heappush(moments, (arrives, worker, pieces))
-    seen.seconds = (night.minutes - 1) * MINUTE_S
+    seen.seconds = end - 1000.0 - MINUTE_S
     return seen
 
 

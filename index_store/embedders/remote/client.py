@@ -11,7 +11,8 @@ followed; the key stands in no message.
 
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import certifi
@@ -40,7 +41,7 @@ class Reply:
 
 
 class ProviderClient:
-    """Posts JSON to one provider; safe for threads.
+    """Speaks to one provider; safe for threads.
 
     Args:
         base_url: Address up to the provider's own paths.
@@ -75,7 +76,7 @@ class ProviderClient:
             ) from None
 
     def post(self, path: str, body: bytes, timeout_s: float) -> Reply:
-        """Send one request.
+        """Send one request of JSON.
 
         Args:
             path: Below the base URL.
@@ -86,27 +87,79 @@ class ProviderClient:
             TransientError: No answer in time, a broken connection, or an answer above the cap.
             UsageError: The address is no address.
         """
+        return self.send("POST", path, body, timeout_s)
+
+    def send(
+        self, method: str, path: str, body: bytes, timeout_s: float, *, content_type: str = ""
+    ) -> Reply:
+        """Send one request of any method.
+
+        Args:
+            method: As HTTP writes it.
+            path: Below the base URL.
+            body: Empty for none.
+            timeout_s: Seconds until the last byte of the answer.
+            content_type: Of the body, empty for JSON.
+
+        Raises:
+            TransientError, UsageError: As `post`.
+        """
         deadline = self._clock() + timeout_s
         url = f"{self._base_url}{path}"
+        headers = {"Content-Type": content_type} if content_type else {}
+        with self._opened(method, url, body, headers, timeout_s) as response:
+            cap = self._cap_bytes if response.status_code == 200 else ERROR_BYTES
+            data = self._read(response, cap, deadline)
+            if len(data) > cap and response.status_code == 200:
+                raise TransientError(f"embedder at {url}: the answer has more than {cap} bytes")
+            told = {name.lower(): value for name, value in response.headers.items()}
+            return Reply(status=response.status_code, headers=told, body=data[:cap])
+
+    def lines(self, path: str, timeout_s: float) -> Iterator[bytes]:
+        """Read a long answer line by line; each line is at most as long as an answer may be.
+
+        Raises:
+            TransientError: As `post`, or the answer is an error.
+        """
+        deadline = self._clock() + timeout_s
+        url = f"{self._base_url}{path}"
+        with self._opened("GET", url, b"", {}, timeout_s) as response:
+            if response.status_code != 200:
+                raise TransientError(f"embedder at {url}: status {response.status_code}")
+            rest = bytearray()
+            for piece in response.iter_raw():
+                rest += piece
+                if b"\n" in piece:
+                    *whole, rest = rest.split(b"\n")
+                    yield from (bytes(line) for line in whole if line.strip())
+                if len(rest) > self._cap_bytes:
+                    raise TransientError(f"embedder at {url}: a line is too long")
+                if self._clock() > deadline:
+                    raise TransientError(f"embedder at {url}: the answer dripped too slowly")
+            if rest.strip():
+                yield bytes(rest)
+
+    def close(self) -> None:
+        """Close every connection; calling it twice is harmless."""
+        self._http.close()
+
+    @contextmanager
+    def _opened(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float
+    ) -> Iterator[httpx.Response]:
+        """Open an answer; what the HTTP library says becomes ours."""
+        timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
         try:
-            timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
-            with self._http.stream("POST", url, content=body, timeout=timeout) as response:
-                cap = self._cap_bytes if response.status_code == 200 else ERROR_BYTES
-                data = self._read(response, cap, deadline)
-                if len(data) > cap and response.status_code == 200:
-                    raise TransientError(f"embedder at {url}: the answer has more than {cap} bytes")
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Reply(status=response.status_code, headers=headers, body=data[:cap])
+            with self._http.stream(
+                method, url, content=body, headers=headers, timeout=timeout
+            ) as response:
+                yield response
         except httpx.TimeoutException as error:
             raise TransientError(f"embedder at {url}: no answer within {timeout_s:g} s") from error
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             raise UsageError(f"embedder at {url}: this is no address: {error}") from error
         except httpx.HTTPError as error:
             raise TransientError(f"embedder at {url}: {type(error).__name__}") from error
-
-    def close(self) -> None:
-        """Close every connection; calling it twice is harmless."""
-        self._http.close()
 
     def _read(self, response: httpx.Response, cap: int, deadline: float) -> bytes:
         """Read up to one piece more than `cap` bytes, however slowly they come."""

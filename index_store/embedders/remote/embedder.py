@@ -29,6 +29,7 @@ from index_store.errors import (
 
 BROKEN_ANSWERS = 5  # answers in a row that are no vectors, after which the provider is at fault
 QUESTION_RETRIES = 1
+SAMPLE_PIECES = 500  # tokens of ours in a request that tells how the provider counts
 LEARNED_SHARE = 0.3  # of the last answer in the mean of tokens that the provider counts
 SMALLEST_SHARE = 8  # refusals lower a limit to no less than this part of what was set
 
@@ -109,6 +110,7 @@ class RemoteEmbedder:
         self._client = ProviderClient(options.base_url or self._provider.base_url, options)
         self._limiter = limiter or Limiter(name, options.pace, options.limits.in_flight)
         self._lock = threading.Lock()
+        self._has_sample = False
         self._tokens_per_piece = 1.0  # of the fullest requests, for packing
         self._mean_per_piece = 1.0  # for the pace
         self._limits = options.limits
@@ -145,7 +147,7 @@ class RemoteEmbedder:
         estimate = sum(text_tokens(self._tokenizer, text) for text in texts)
         answer = self._ask(texts, estimate, self._options.timeout_s, self._options.pace.retries)
         if answer.tokens and estimate:
-            self._learn(answer.tokens / estimate)
+            self._learn(answer.tokens / estimate, estimate)
         return answer.vectors
 
     def embed_question(self, question: str) -> Vectors:
@@ -188,10 +190,12 @@ class RemoteEmbedder:
             except TransientError as error:
                 refused = Refusal(kind=RefusalKind.BUSY, message=str(error))
             if refused.kind is RefusalKind.SPLIT:
-                self._lower(len(texts), tokens)
+                self._lower(len(texts), tokens, refused)
             if refused.kind is not RefusalKind.BUSY:
                 raise self._error(refused)
-            self._limiter.pushed_back(refused.retry_after_s, refused.message)
+            self._limiter.pushed_back(
+                refused.retry_after_s, refused.message, over_rate=refused.over_rate
+            )
             if attempt < retries:
                 self._limiter.wait(self._backoff_s(attempt))
         raise TransientError(
@@ -211,23 +215,28 @@ class RemoteEmbedder:
         longest = min(pace.backoff_cap_s, pace.backoff_s * 2**attempt)
         return random.uniform(0, longest)  # noqa: S311 - not a secret
 
-    def _learn(self, ratio: float) -> None:
+    def _learn(self, ratio: float, pieces: int) -> None:
+        """Learn how many tokens the provider counts for one of ours; the first sample decides."""
         with self._lock:
+            if not self._has_sample and pieces >= SAMPLE_PIECES:
+                self._has_sample = True
+                self._tokens_per_piece = self._mean_per_piece = ratio
+                return
             self._tokens_per_piece = max(ratio, 0.9 * self._tokens_per_piece)
             self._mean_per_piece += LEARNED_SHARE * (ratio - self._mean_per_piece)
 
-    def _lower(self, texts: int, tokens: int) -> None:
+    def _lower(self, texts: int, tokens: int, refused: Refusal) -> None:
         """Remember for the rest of the run that this much was too much."""
         first = self._options.limits
         with self._lock:
             now, ratio = self._limits, self._tokens_per_piece
-            least = max(1, first.texts // SMALLEST_SHARE)
-            lowered = max(least, min(now.texts, texts // 2))
-            room = now.tokens
-            if room is not None and first.tokens is not None:
-                counted = int(tokens * ratio)
-                room = max(first.tokens // SMALLEST_SHARE, min(room, counted * 9 // 10))
-            self._limits = RequestLimits(texts=lowered, tokens=room, in_flight=now.in_flight)
+            lowered, room = now.texts, now.tokens
+            if refused.too_many != "tokens":
+                lowered = max(1, first.texts // SMALLEST_SHARE, min(lowered, texts // 2))
+            if refused.too_many != "texts" and room is not None and first.tokens is not None:
+                told = refused.most_tokens or int(tokens * ratio) // 2
+                room = max(first.tokens // SMALLEST_SHARE, min(room, told))
+            self._limits = replace(now, texts=lowered, tokens=room)
 
     def _error(self, refused: Refusal) -> IndexStoreError:
         name = f"embedder {self._spec.provider} {self._spec.model}"

@@ -20,6 +20,7 @@ from index_store.embedders.remote.pace import (
     Allowed,
     PaceKeeper,
     Place,
+    calmed,
     corrected,
     held_back,
     keeper,
@@ -120,8 +121,15 @@ class Limiter:
             self._correct(taken, cost if cost is not None else counted)
             self._changed.notify_all()
 
-    def pushed_back(self, retry_after_s: float | None, why: str) -> None:
+    def pushed_back(
+        self, retry_after_s: float | None, why: str, *, over_rate: bool = False
+    ) -> None:
         """Learn that the provider is busy or out of reach.
+
+        Args:
+            retry_after_s: Seconds to wait as it asks, None when it does not.
+            why: One line for a person.
+            over_rate: Whether it says that the rate was too high.
 
         Raises:
             TransientError: It has been out of reach for longer than a run is patient.
@@ -130,6 +138,8 @@ class Limiter:
         with self._changed:
             self._failures += 1
             self._room = max(1.0, self._room / 2)
+            if over_rate:
+                self._keeper.take(lambda allowed: (calmed(allowed), 0.0))
             if retry_after_s:
                 self._hold_back(now + retry_after_s)
             if self._failures < DOWN_AFTER:

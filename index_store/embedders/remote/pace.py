@@ -1,8 +1,8 @@
 """When the next request may go: requests and tokens a minute, shared by everybody who sends.
 
-Two rules together. The generic cell rate algorithm (ITU-T I.371) spaces requests evenly, with room
-for a short burst. A record of the last minute keeps every minute, measured anywhere, within the
-limit although requests are whole: spacing alone would let the sum pass it by one request.
+Two rules together. A record of the last minute keeps every minute, measured anywhere, within the
+limit although requests are whole. The generic cell rate algorithm (ITU-T I.371) bounds how much of
+a minute may go at once: all of it, until the provider refuses that, then half as much each time.
 
 Invariants: a place in the queue is taken in one step, so two processes that share a file never take
 the same one; what the provider counted takes the place of what was expected.
@@ -23,7 +23,7 @@ from index_store.errors import UsageError
 MINUTE_S = 60.0
 MARGIN_S = 0.5  # requests travel unevenly: two that leave a minute apart may arrive closer
 WINDOW_S = MINUTE_S + MARGIN_S
-BURST_S = 1.0  # what may go at once, in seconds of the rate
+LEAST_BURST_S = 1.0  # what may always go at once, in seconds of the rate
 GRAIN_S = 0.25  # requests this close are remembered as one, so a record stays short
 SURPRISE = 1.05  # the provider may count this many times what is expected of one request
 FILL = 0.985  # of a minute that whole requests are cut for: counts are known only afterwards
@@ -54,12 +54,14 @@ class Allowed:
         requests_at: When the requests so far will have been allowed.
         tokens_at: When their tokens will have been.
         not_before: Nothing goes before this.
+        burst_s: What may go at once, in seconds of the rate.
         sent: The last minute, oldest first; places that were taken ahead included.
     """
 
     requests_at: float = 0.0
     tokens_at: float = 0.0
     not_before: float = 0.0
+    burst_s: float = WINDOW_S
     sent: tuple[Sent, ...] = ()
 
 
@@ -152,7 +154,7 @@ def place(
     Returns:
         What is taken then, and the place.
     """
-    spaced_at = max(allowed.requests_at, allowed.tokens_at) - BURST_S
+    spaced_at = max(allowed.requests_at, allowed.tokens_at) - allowed.burst_s
     sent = tuple(each for each in allowed.sent if each.last_at > now - WINDOW_S)
     at = _first_room(sent, options, tokens, max(now, spaced_at, allowed.not_before))
     taken = replace(
@@ -188,6 +190,11 @@ def corrected(
 def held_back(allowed: Allowed, until: float) -> Allowed:
     """Return the pace when nothing may go before `until`."""
     return replace(allowed, not_before=max(allowed.not_before, until))
+
+
+def calmed(allowed: Allowed) -> Allowed:
+    """Return the pace after the provider has refused the rate: half as much at once."""
+    return replace(allowed, burst_s=max(LEAST_BURST_S, allowed.burst_s / 2))
 
 
 def whole_share(most_tokens: int, options: PaceOptions) -> int:
@@ -284,6 +291,7 @@ def _decoded(data: bytes) -> Allowed:
             requests_at=float(kept["requests_at"]),
             tokens_at=float(kept["tokens_at"]),
             not_before=float(kept["not_before"]),
+            burst_s=float(kept["burst_s"]),
             sent=sent,
         )
     except (ValueError, TypeError, KeyError):

@@ -24,6 +24,9 @@ _SPLIT = re.compile(
     r"maximum (batch|number of inputs)|array (is )?too (long|large)|batch size",
     re.IGNORECASE,
 )
+_TOO_MANY_TOKENS = re.compile(r"too many tokens|max_num_tokens", re.IGNORECASE)
+_MOST_TOKENS = re.compile(r"too many tokens in batch\. max is (\d+)", re.IGNORECASE)
+_TOO_MANY_TEXTS = re.compile(r"too many inputs|number of inputs|array", re.IGNORECASE)
 _POSITION = re.compile(r"input id (\d+) has (\d+) tokens", re.IGNORECASE)
 _TOO_LONG = re.compile(
     r"input length exceeds|exceed\w* (the )?(maximum )?context|maximum context length|"
@@ -54,12 +57,18 @@ class Refusal:
         message: One line for a person, shortened; never a key.
         position: Place of the offending text in the request, None when it is not told.
         retry_after_s: Seconds to wait as the provider asks, at most RETRY_AFTER_CAP_S, or None.
+        over_rate: Whether the rate was too high, and not something else.
+        too_many: What a request had too many of: `tokens`, `texts`, or empty when it is not told.
+        most_tokens: Tokens that one request may have, None when it is not told.
     """
 
     kind: RefusalKind
     message: str
     position: int | None = None
     retry_after_s: float | None = None
+    over_rate: bool = False
+    too_many: str = ""
+    most_tokens: int | None = None
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Refusal:
@@ -75,7 +84,15 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, now: datetime)
     told = f"status {status}: {message}" if message else f"status {status}"
     wait_s = retry_after_s(headers, now)
     kind, position = _kind(status, message, code)
-    return Refusal(kind=kind, message=told, position=position, retry_after_s=wait_s)
+    return Refusal(
+        kind=kind,
+        message=told,
+        position=position,
+        retry_after_s=wait_s,
+        over_rate=kind is RefusalKind.BUSY and status == 429,
+        too_many=_too_many(message) if kind is RefusalKind.SPLIT else "",
+        most_tokens=int(found[1]) if (found := _MOST_TOKENS.search(message)) else None,
+    )
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -123,6 +140,12 @@ def _kind_of_input(status: int, message: str, code: str) -> RefusalKind:
     if status == 413 or code == "3210" or _SPLIT.search(message):
         return RefusalKind.SPLIT
     return RefusalKind.INPUT if status in (400, 422) else RefusalKind.REQUEST
+
+
+def _too_many(message: str) -> str:
+    if _TOO_MANY_TOKENS.search(message):
+        return "tokens"
+    return "texts" if _TOO_MANY_TEXTS.search(message) else ""
 
 
 def _message(body: bytes) -> tuple[str, str]:

@@ -1,99 +1,23 @@
 """Embedding a batch from a provider that refuses, fails and misbehaves: every vector is right."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import numpy as np
 import pytest
-from pydantic import SecretStr
 
 from index_store.embedder import RequestLimits
-from index_store.embedders.remote.embedder import RemoteEmbedder
-from index_store.embedders.remote.options import PaceOptions, RemoteOptions
-from index_store.embeddings import EmbeddingStore
 from index_store.errors import StoppedError, TransientError, UsageError
 from index_store.ids import text_hash
-from index_store.records import Chunk, Citation, Reason
-from index_store.storage.memory import MemoryStorage
-from tasks.stages.checkpoints import DocumentOutcome, ParsedBatch, ParsedBatchWriter, open_table
-from tasks.stages.embedding import Embedded, embed_batch
+from index_store.records import Reason
+from tasks.stages.checkpoints import open_table
 from tasks.stages.probing import check_model
 from tasks.stages.purse import Purse
 from tasks.stages.refusing import without_refused
+from tests.support.embedding_desk import PRICE, desk, words
 from tests.support.embedding_faults import BUSY_ANSWERS, HARMLESS, WRONG_ANSWERS
-from tests.support.embedding_server import KEY, Behaviour, EmbeddingServer
+from tests.support.embedding_server import Behaviour
 
 PASSING = tuple(fault for fault in (*WRONG_ANSWERS, *BUSY_ANSWERS, *HARMLESS) if fault != "drip")
-PRICE = 1.0  # of a million tokens
-SMALL = RequestLimits(texts=8, tokens=200, in_flight=3)
-
-
-class Desk:
-    """A store and a provider."""
-
-    def __init__(self, server: EmbeddingServer, limits: RequestLimits) -> None:
-        self.server = server
-        self.storage = MemoryStorage("desk")
-        self.embedder = RemoteEmbedder(
-            "mistral",
-            f"test@{server.behaviour.dimension}",
-            RemoteOptions(
-                base_url=server.url,
-                key=SecretStr(KEY),
-                timeout_s=30.0,
-                limits=limits,
-                pace=PaceOptions(backoff_s=0.001, backoff_cap_s=0.002, retries=12),
-                price_per_million_tokens=PRICE,
-            ),
-        )
-
-    def vectors(self) -> EmbeddingStore:
-        spec = self.embedder.spec
-        store = EmbeddingStore(self.storage, spec.id, spec.dimension)
-        store.refresh()
-        return store
-
-    def batch(self, documents: Sequence[Sequence[str]]) -> ParsedBatch:
-        with ParsedBatchWriter() as writer:
-            for number, texts in enumerate(documents):
-                outcome = DocumentOutcome(
-                    uri=f"{number:04d}.txt",
-                    size_bytes=1,
-                    mtime_ns=1,
-                    content_hash="h",
-                    work_key="k",
-                    row_start=writer.rows,
-                    row_end=writer.rows + len(texts),
-                )
-                chunks = [
-                    Chunk(text=text, tokens=len(text.split()), citation=Citation())
-                    for text in texts
-                ]
-                writer.add(outcome, chunks)
-            return writer.store(self.storage, "docs", "run", 0)
-
-    def embed(self, batch: ParsedBatch, purse: Purse | None = None) -> Embedded:
-        return embed_batch(batch, self.storage, self.embedder, self.vectors(), purse)
-
-    def assert_right(self, texts: Sequence[str]) -> None:
-        found, vectors = self.vectors().find([text_hash(text) for text in texts])
-        assert all(found)
-        truth = np.vstack([self.server.true_vector(text) for text in texts])
-        assert np.allclose(vectors, truth, atol=2e-3)  # stored as float16
-
-
-@contextmanager
-def desk(behaviour: Behaviour, limits: RequestLimits = SMALL) -> Iterator[Desk]:
-    with EmbeddingServer(behaviour).running() as server:
-        opened = Desk(server, limits)
-        try:
-            yield opened
-        finally:
-            opened.embedder.close()
-
-
-def words(number: int, count: int = 10) -> str:
-    return " ".join(f"w{number}x{place}" for place in range(count))
 
 
 def test_every_text_has_its_own_vector_under_random_faults():

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +143,15 @@ def test_too_much_at_once_is_refused_without_a_retry_and_remembered(old_messages
             with pytest.raises(RefusedInputError, match="refuses its input"):
                 embedder.embed(["one two three"] * 10)
             assert len(server.seen.requests) == 1
-            assert embedder.limits.texts < 100
+            assert embedder.limits.texts == 100
+            assert (embedder.limits.tokens or 0) <= 32
+
+
+def test_too_many_texts_lower_the_count_and_not_the_tokens():
+    with EmbeddingServer(Behaviour(max_texts=4)).running() as server, open_at(server) as embedder:
+        with pytest.raises(RefusedInputError, match="Too many inputs"):
+            embedder.embed(["one two three"] * 10)
+        assert embedder.limits == replace(embedder.limits, texts=16, tokens=16_000)
 
 
 def test_a_text_that_is_too_long_is_named():

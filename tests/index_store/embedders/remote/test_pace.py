@@ -15,6 +15,7 @@ from index_store.embedders.remote.pace import (
     WINDOW_S,
     Allowed,
     SharedPace,
+    calmed,
     corrected,
     held_back,
     place,
@@ -103,9 +104,22 @@ def test_two_processes_share_one_limit(tmp_path: Path):
         subprocess.Popen([sys.executable, "-c", TAKE, path], stdout=subprocess.PIPE) for _ in "ab"
     ]
     times = sorted(at for each in processes for at in json.loads(each.communicate()[0]))
-    spaced = [1000.0 + max(0.0, number * WINDOW_S / 60 - 1.0) for number in range(60)]
-    assert times[:60] == pytest.approx(spaced)
-    assert all(after - before >= 60 for before, after in zip(times, times[60:], strict=False))
+    assert times == pytest.approx([1000.0] * 60 + [1000.0 + WINDOW_S] * 40)
+
+
+def test_a_provider_that_refuses_a_burst_is_sent_half_as_much_at_once():
+    options = PaceOptions(requests_per_minute=60)
+    allowed = Allowed()
+    for _ in range(5):
+        allowed = calmed(allowed)
+    times = []
+    for _ in range(10):
+        allowed, taken = place(allowed, options, 1, 1000.0)
+        times.append(round(taken.at - 1000.0, 2))
+    assert times == [0.0, 0.0, 0.13, 1.13, 2.14, 3.15, 4.16, 5.17, 6.18, 7.18]
+    for _ in range(5):
+        allowed = calmed(allowed)
+    assert allowed.burst_s == 1.0
 
 
 def test_a_damaged_file_is_begun_anew_and_a_missing_folder_is_told(tmp_path: Path):

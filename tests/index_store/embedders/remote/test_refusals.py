@@ -79,3 +79,23 @@ def test_a_long_message_is_shortened_to_one_line():
     told = refusal(400, {}, b"x\n" * 5000, NOW)
     assert len(told.message) < 250
     assert "\n" not in told.message
+
+
+@pytest.mark.parametrize(
+    ("message", "too_many", "most_tokens"),
+    [
+        ("Too many tokens in batch. Max is 16384 got 17555", "tokens", 16_384),
+        ("Too many tokens overall, split into more batches.", "tokens", None),
+        ("Too many inputs in request, split into more batches.", "texts", None),
+        ("batch size", "", None),
+    ],
+)
+def test_what_there_was_too_much_of_is_told(message: str, too_many: str, most_tokens: int | None):
+    told = refusal(400, {}, f'{{"message":"{message}"}}'.encode(), NOW)
+    assert (told.too_many, told.most_tokens) == (too_many, most_tokens)
+
+
+def test_only_a_refusal_of_the_rate_is_one():
+    assert refusal(429, {}, b"{}", NOW).over_rate
+    assert not refusal(503, {}, b"{}", NOW).over_rate
+    assert not refusal(429, {}, b'{"code":"insufficient_quota"}', NOW).over_rate
