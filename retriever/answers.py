@@ -6,6 +6,7 @@ Documents are data: their text leaves here as JSON strings and nowhere as markup
 from collections.abc import Sequence
 
 from index_store.records import Hit
+from retriever.history import PastVersion
 from retriever.links import LinkOptions, link
 from retriever.live import CollectionState
 from retriever.store import StoreState
@@ -80,6 +81,29 @@ def status_json(state: StoreState, now_ms: int) -> Json:
         "reason": state.not_ready,
         "store_error": state.error,
         "collections": [_collection_json(each, now_ms) for each in state.collections],
+    }
+
+
+def versions_json(state: CollectionState, versions: Sequence[PastVersion], now_ms: int) -> Json:
+    """Return the body of a collection's list of versions, newest first; figures, no names."""
+    return {
+        "collection": state.name,
+        "served": state.version,
+        "age_s": _seconds_since(state.published_at_ms, now_ms),
+        "versions": [
+            {
+                "version": each.version,
+                "parent": each.parent,
+                "published_at_ms": each.published_at_ms,
+                "channels": list(each.channels),
+                "pins": list(each.pins),
+                "embedder": each.embedder,
+                "documents": each.counts.documents,
+                "chunks": each.counts.chunks_live,
+                "changes": dict(each.changes),
+            }
+            for each in versions
+        ],
     }
 
 

@@ -22,6 +22,7 @@ from retriever.routes.chat import add_chat
 from retriever.routes.gate import Gate, GateOptions
 from retriever.routes.house import House
 from retriever.routes.models import add_models
+from retriever.routes.page import add_page
 from retriever.routes.probes import add_probes
 from retriever.routes.replies import refuse
 from retriever.routes.search import add_search
@@ -59,7 +60,8 @@ def create_app(options: RetrieverOptions) -> FastAPI:
 
     # The interactive pages of FastAPI load scripts from foreign hosts; the schema itself stays.
     app = FastAPI(title="nightpress retriever", docs_url=None, redoc_url=None, lifespan=lifespan)
-    for add in (add_search, add_probes, add_models, add_chat, add_stream, add_tools, add_uploads):
+    routes = (add_search, add_probes, add_models, add_chat, add_stream, add_tools)
+    for add in (*routes, add_uploads, add_page):
         add(app, house)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(Exception, _fail_unexpected)

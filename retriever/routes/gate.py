@@ -13,7 +13,8 @@ from retriever.access import AccessOptions, Caller, identify
 from retriever.answers import error_json
 from retriever.figures import OTHER, Figures
 
-OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
+PAGE_PATHS = frozenset({"/", "/page.css", "/page.js"})  # hold nothing of a store
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"}) | PAGE_PATHS
 INBOX = "/v1/inbox/"
 SAFE_HEADERS = {
     b"x-content-type-options": b"nosniff",
