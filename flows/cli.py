@@ -201,7 +201,7 @@ def serve(quiet: bool, **flags: object) -> None:
 @click.option(
     "--scope",
     "scopes",
-    type=click.Choice(["query", "admin", "forward"]),
+    type=click.Choice(["query", "admin", "forward", "upload"]),
     multiple=True,
     default=("query",),
     show_default=True,

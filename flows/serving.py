@@ -11,8 +11,10 @@ from flows.run_settings import cache_options, remote_options
 from flows.settings import Settings
 from index_store.errors import UsageError
 from retriever.access import AccessOptions, parse_keys
+from retriever.audit import AuditOptions
 from retriever.chat.options import ChatOptions, ModelOptions, PromptOptions
 from retriever.chat.prompting import check_pack
+from retriever.inbox import InboxOptions
 from retriever.options import RetrieverOptions
 from retriever.reranking import RerankOptions, RerankShape
 from retriever.server import serve
@@ -33,6 +35,15 @@ def serve_store(settings: Settings) -> None:
         chat=chat_options(settings),
         access=AccessOptions(
             keys=parse_keys(settings.api_keys), user_secret=settings.user_token_secret
+        ),
+        audit=AuditOptions(path=settings.audit_log, questions=settings.audit_questions),
+        inbox=InboxOptions(
+            folder=settings.inbox,
+            max_bytes=settings.inbox_max_mb << 20,
+            endings=frozenset(settings.extensions),
+            prefect_url=settings.inbox_prefect_url,
+            deployment=settings.inbox_deployment,
+            prefect_key=settings.inbox_prefect_key,
         ),
         requests_per_minute=settings.requests_per_minute,
     )

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 
 from index_store.errors import UsageError
 
-SCOPES = frozenset({"query", "admin", "forward"})
+SCOPES = frozenset({"query", "admin", "forward", "upload"})
 _LINE = re.compile(r"(?P<name>[\w.-]+):(?P<scopes>[a-z,]+):(?P<hash>[0-9a-f]{64})")
 GROUPS_HEADER = "x-rag-groups"
 USER_HEADER = "x-openwebui-user-id"
@@ -36,7 +36,7 @@ class ApiKey:
 
     Attributes:
         name: Who holds it.
-        scopes: Of SCOPES: ask questions, administer, speak for other users.
+        scopes: Of SCOPES: ask questions, administer, speak for other users, upload.
         sha256: Hash of the key, 64 hexadecimal characters.
     """
 

@@ -6,7 +6,9 @@ from index_store.cache import CacheOptions
 from index_store.embedders.remote.options import RemoteOptions
 from index_store.errors import UsageError
 from retriever.access import AccessOptions
+from retriever.audit import AuditOptions
 from retriever.chat.options import ChatOptions
+from retriever.inbox import InboxOptions
 from retriever.links import LinkOptions
 from retriever.reranking import RerankOptions
 
@@ -48,6 +50,8 @@ class RetrieverOptions:
         max_chat_bytes: Longest body of a chat, whose history and tools make it longer.
         chat: How questions in a chat are answered.
         access: Who may ask.
+        audit: What is written down of every search.
+        inbox: Where uploads go.
         requests_per_minute: Of one key and user, None for no limit.
 
     Raises:
@@ -74,6 +78,8 @@ class RetrieverOptions:
     max_chat_bytes: int = 4 << 20
     chat: ChatOptions = field(default_factory=ChatOptions)
     access: AccessOptions = field(default_factory=AccessOptions)
+    audit: AuditOptions = field(default_factory=AuditOptions)
+    inbox: InboxOptions = field(default_factory=InboxOptions)
     requests_per_minute: float | None = None
 
     def __post_init__(self) -> None:

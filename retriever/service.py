@@ -14,6 +14,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
+from retriever.audit import AuditLog
 from retriever.chat.backend import ChatBackend
 from retriever.figures import Figures
 from retriever.options import RetrieverOptions
@@ -27,6 +28,7 @@ from retriever.routes.replies import refuse
 from retriever.routes.search import add_search
 from retriever.routes.stream import add_stream
 from retriever.routes.tools import add_tools
+from retriever.routes.uploads import add_uploads
 from retriever.store import LiveStore
 
 logger = logging.getLogger(__name__)
@@ -36,7 +38,7 @@ def create_app(options: RetrieverOptions) -> FastAPI:
     """Build the service over one store; it begins to load versions when it starts.
 
     Raises:
-        UsageError: The store's address is of no known kind.
+        UsageError: The store's address is of no known kind, or the audit log cannot be written.
     """
     model = options.chat.model
     house = House(
@@ -44,6 +46,7 @@ def create_app(options: RetrieverOptions) -> FastAPI:
         options=options,
         threads=CapacityLimiter(options.search_threads),
         figures=Figures(),
+        audit=AuditLog(options.audit),
         backend=ChatBackend(model, time.monotonic) if model.base_url and model.models else None,
     )
 
@@ -57,7 +60,8 @@ def create_app(options: RetrieverOptions) -> FastAPI:
 
     # The interactive pages of FastAPI load scripts from foreign hosts; the schema itself stays.
     app = FastAPI(title="nightpress retriever", docs_url=None, redoc_url=None, lifespan=lifespan)
-    for add in (add_search, add_probes, add_models, add_chat, add_stream, add_tools, add_page):
+    routes = (add_search, add_probes, add_models, add_chat, add_stream, add_tools)
+    for add in (*routes, add_uploads, add_page):
         add(app, house)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(Exception, _fail_unexpected)

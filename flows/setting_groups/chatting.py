@@ -51,6 +51,27 @@ class ChattingSettings(BaseModel):
         None, gt=0, description="Requests of one key and user in a minute at most"
     )
 
+    audit_log: str = Field(
+        "", description="File to which every search adds a JSON line: who, where, what was found"
+    )
+    audit_questions: bool = Field(
+        False,
+        description="Write the text of questions and the groups of readers there too, as "
+        "`replay_log` needs them",
+    )
+
+    inbox: str = Field(
+        "", description="Folder inside the source that takes uploads; without one, none are taken"
+    )
+    inbox_max_mb: int = Field(64, ge=1, description="MiB of an uploaded document at most")
+    inbox_prefect_url: str = Field(
+        "", description="Prefect's API, up to `/api`, which is asked for a run after an upload"
+    )
+    inbox_prefect_key: SecretStr | None = Field(
+        None, description="Bearer token for Prefect's API, never printed"
+    )
+    inbox_deployment: str = Field("", description="Deployment that is run then, `FLOW/NAME`")
+
     @field_validator("chat_models", mode="before")
     @classmethod
     def _split_models(cls, value: object) -> object:

@@ -107,7 +107,7 @@ async def _answer_question(
     if not query.text.strip():
         return refuse(400, "the question is empty", "invalid_value", "messages")
     try:
-        found = await house.search(collection, query)
+        found = await house.search(caller, collection, query)
     except IndexStoreError as error:
         return refuse_search(collection.name, error)
     sources = number_sources(found.hits, house.options.links)

@@ -15,6 +15,7 @@ from retriever.figures import OTHER, Figures
 
 PAGE_PATHS = frozenset({"/", "/page.css", "/page.js"})  # hold nothing of a store
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"}) | PAGE_PATHS
+INBOX = "/v1/inbox/"
 SAFE_HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
@@ -88,7 +89,8 @@ class Gate:
         if caller is None:
             told = {"WWW-Authenticate": "Bearer"}
             return 401, "a key is needed: Authorization: Bearer KEY", "unauthorized", told
-        if "query" not in caller.scopes and "admin" not in caller.scopes:
+        uploads = path.startswith(INBOX) and "upload" in caller.scopes
+        if not uploads and not caller.scopes & {"query", "admin"}:
             return 403, "this key may not ask questions", "forbidden", {}
         wait_s = self._wait_s(caller, now)
         if wait_s > 0:

@@ -8,6 +8,7 @@ from fastapi import Request
 
 from index_store.records import Hit
 from retriever.access import Caller
+from retriever.audit import AuditEntry, AuditLog
 from retriever.chat.backend import ChatBackend
 from retriever.figures import Figures
 from retriever.live import LiveCollection
@@ -43,6 +44,7 @@ class House:
         threads: How many searches run at the same time.
         figures: What is counted and measured.
         backend: The language model, or None.
+        audit: What is written down of every search.
     """
 
     live: LiveStore
@@ -50,13 +52,15 @@ class House:
     threads: CapacityLimiter
     figures: Figures
     backend: ChatBackend | None
+    audit: AuditLog
 
     async def search(
-        self, collection: LiveCollection, query: Query, version: str | None = None
+        self, caller: Caller, collection: LiveCollection, query: Query, version: str | None = None
     ) -> Found:
         """Search in a thread; never in the event loop.
 
         Args:
+            caller: Who asks; for the audit log, the rights are in the query.
             collection: Where.
             query: What.
             version: Beginning of a version's id; None for the one that answers now.
@@ -66,6 +70,15 @@ class House:
         """
         found = await to_thread.run_sync(_search, collection, query, version, limiter=self.threads)
         self.figures.stage("search", found.took_ms / 1000)
+        entry = AuditEntry(
+            caller=caller,
+            collection=collection.name,
+            version=found.version,
+            question=query.text,
+            hits=found.hits,
+            took_ms=found.took_ms,
+        )
+        await to_thread.run_sync(self.audit.write, entry)
         return found
 
 

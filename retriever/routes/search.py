@@ -40,9 +40,10 @@ async def _answered(house: House, request: Request, version: str | None) -> Resp
         collection = house.live.find(query.collection)
     except IndexStoreError as error:
         return refuse_collection(error)
-    rights = replace(query.options, groups=caller_of(request).groups)
+    caller = caller_of(request)
+    rights = replace(query.options, groups=caller.groups)
     try:
-        found = await house.search(collection, replace(query, options=rights), version)
+        found = await house.search(caller, collection, replace(query, options=rights), version)
     except NotFoundError as error:
         return refuse(404, str(error), "version_not_found", "version")
     except IndexStoreError as error:

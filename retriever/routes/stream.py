@@ -84,7 +84,7 @@ async def typed(house: House, wanted: StreamRequest, caller: Caller) -> AsyncIte
     try:
         collection = house.live.find(wanted.collection)
         query = chat_query(asked.search_text, house, caller, house.options.max_query_chars)
-        found = await house.search(collection, query)
+        found = await house.search(caller, collection, query)
         context = [hit_json(hit, house.options.links) for hit in found.hits]
         yield {"type": "context", "data": context, "version": found.version}
         sources = number_sources(found.hits, house.options.links)

@@ -4,7 +4,6 @@ Invariants: a tool's schema names its operations as a model shall call them; a r
 every document that was sent, once.
 """
 
-from dataclasses import replace
 from typing import TypeVar
 
 from anyio import to_thread
@@ -171,13 +170,14 @@ async def _found(
     if not text:
         return refuse(400, "the question is empty", "invalid_value", "query")
     k = min(wanted.count, house.options.max_k)
-    options = replace(SearchOptions(k=k), groups=caller_of(request).groups)
+    caller = caller_of(request)
+    options = SearchOptions(k=k, groups=caller.groups)
     try:
         live = house.live.find(collection)
     except IndexStoreError as error:
         return refuse_collection(error)
     try:
-        return await house.search(live, Query(text=text, options=options))
+        return await house.search(caller, live, Query(text=text, options=options))
     except IndexStoreError as error:
         return refuse_search(live.name, error)
 
