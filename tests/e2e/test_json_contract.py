@@ -20,7 +20,7 @@ def test_every_command_keeps_its_json_keys(nightpress: CommandLine, source: Path
     assert {"added", "changed", "moved", "removed", "kept", "retry"} <= plan.keys()
     assert plan["counts"]["added"] == 4
     assert all(item["uri"] and item["reason"] for item in plan["added"])
-    assert plan["estimate"].keys() == {"chunks", "tokens", "cost"}
+    assert plan["estimate"].keys() == {"chunks", "tokens", "cost", "sources", "at_night_rate"}
 
     ended = nightpress.as_script()("run", "--json")
     run = ended.json
