@@ -38,7 +38,8 @@ def test_task_runs_are_per_batch_and_artifacts_tell_the_run(nightpress: CommandL
         if artifact["type"] in {"markdown", "progress"}
     }
     assert artifacts.keys() == {
-        f"{COLLECTION}-{name}" for name in ("plan", "summary", "rejections", "parse", "embed")
+        f"{COLLECTION}-{name}"
+        for name in ("plan", "summary", "rejections", "parse", "embed", "costs")
     }
     assert artifacts[f"{COLLECTION}-parse"]["data"] == 100.0
     assert "bad\\|name.pdf" in str(artifacts[f"{COLLECTION}-rejections"]["data"])
