@@ -9,6 +9,7 @@ Invariants: the same rows give byte-identical files: one thread, one commit, no 
 names that do not depend on tantivy's random ids; tantivy's errors do not leave this module.
 """
 
+import contextlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -32,6 +33,7 @@ LONGEST_WORD = 100  # bytes; a hash in hexadecimal is 64
 _HEAP_BYTES = 4_000_000_000  # a bound, not a reservation: a shard must fit into one segment
 _WORDS, _DOCUMENT = "words", "document"
 _META = "meta.json"
+_TAKEN = 20  # tantivy's watchers take a lock, a file, in a folder some time after it was opened
 
 Scores = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -191,6 +193,10 @@ class LexicalReader:
 
     def close(self) -> None:
         """Remove the folder of links; calling it twice is harmless."""
+        for _ in range(_TAKEN):
+            with contextlib.suppress(OSError):  # not empty, for a lock was taken meanwhile
+                self._folder.cleanup()
+                return
         self._folder.cleanup()
 
     def _query(self, words: Mapping[str, int]) -> tantivy.Query:

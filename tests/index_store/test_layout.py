@@ -27,6 +27,7 @@ KEYS = {
     "<collection>/relocations/<sha256>.arrow": layout.relocations_key("docs", HEX),
     "<collection>/runs/<run>/…": layout.run_key("docs", "run-1", "batches/1.json"),
     "embeddings/<embedder>/<sha256>.arrow": layout.embeddings_key("e" * 64, HEX),
+    "embeddings/<embedder>/jobs/<name>.json": layout.batch_job_key("e" * 64, "job-1"),
     "embeddings/<embedder>/probe.json": layout.probe_key("e" * 64),
 }
 # What a trial of the store writes lies beside the collections; their names begin with no dot.
