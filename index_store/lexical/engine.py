@@ -9,6 +9,7 @@ Invariants: the same rows give byte-identical files: one thread, one commit, no 
 names that do not depend on tantivy's random ids; tantivy's errors do not leave this module.
 """
 
+import errno
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -30,6 +31,9 @@ DOCUMENT_KEY_BYTES = 8
 LONGEST_WORD = 100  # bytes; a hash in hexadecimal is 64
 
 _HEAP_BYTES = 4_000_000_000  # a bound, not a reservation: a shard must fit into one segment
+# An opened index has threads of tantivy's own that make their lock file in its folder, now and then
+# while it is being removed; they do so a few times at most.
+_MOST_REMOVALS = 10
 _WORDS, _DOCUMENT = "words", "document"
 _META = "meta.json"
 
@@ -191,7 +195,14 @@ class LexicalReader:
 
     def close(self) -> None:
         """Remove the folder of links; calling it twice is harmless."""
-        self._folder.cleanup()
+        for attempt in range(1, _MOST_REMOVALS + 1):
+            try:
+                self._folder.cleanup()
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY or attempt == _MOST_REMOVALS:
+                    raise
+            else:
+                return
 
     def _query(self, words: Mapping[str, int]) -> tantivy.Query:
         return tantivy.Query.boolean_query(
