@@ -236,9 +236,11 @@ class Snapshot:
         self._closed = True
         self._shards = []
         self._finder = CandidateFinder([], None, 0)
-        if self._lexical is not None:
-            self._lexical.close()
-        self._files.close()
+        try:
+            if self._lexical is not None:
+                self._lexical.close()
+        finally:
+            self._files.close()
 
     def __enter__(self) -> "Snapshot":
         return self

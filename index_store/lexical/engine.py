@@ -9,7 +9,7 @@ Invariants: the same rows give byte-identical files: one thread, one commit, no 
 names that do not depend on tantivy's random ids; tantivy's errors do not leave this module.
 """
 
-import contextlib
+import errno
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -31,9 +31,11 @@ DOCUMENT_KEY_BYTES = 8
 LONGEST_WORD = 100  # bytes; a hash in hexadecimal is 64
 
 _HEAP_BYTES = 4_000_000_000  # a bound, not a reservation: a shard must fit into one segment
+# An opened index has threads of tantivy's own that make their lock file in its folder, now and then
+# while it is being removed; they do so a few times at most.
+_MOST_REMOVALS = 10
 _WORDS, _DOCUMENT = "words", "document"
 _META = "meta.json"
-_TAKEN = 20  # tantivy's watchers take a lock, a file, in a folder some time after it was opened
 
 Scores = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -193,11 +195,14 @@ class LexicalReader:
 
     def close(self) -> None:
         """Remove the folder of links; calling it twice is harmless."""
-        for _ in range(_TAKEN):
-            with contextlib.suppress(OSError):  # not empty, for a lock was taken meanwhile
+        for attempt in range(1, _MOST_REMOVALS + 1):
+            try:
                 self._folder.cleanup()
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY or attempt == _MOST_REMOVALS:
+                    raise
+            else:
                 return
-        self._folder.cleanup()
 
     def _query(self, words: Mapping[str, int]) -> tantivy.Query:
         return tantivy.Query.boolean_query(

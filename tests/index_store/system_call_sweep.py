@@ -2,7 +2,8 @@
 
 Run as a program by `test_system_calls.py`. A child that is about to publish waits; strace attaches
 to it with one fault and lets it go. Prints one line for each case, `<call> <number> <fault>
-<old|new|half> <healed|broken>`, and `done` when all were tried.
+<old|new|half> <healed|broken>`, `<call> <number> <fault> unjudged <exit code>` when judging itself
+ended with an error (its traceback is in the standard error), and `done` when all were tried.
 """
 
 import os
@@ -146,8 +147,10 @@ def main() -> None:
             quiet = ("-e", inject, "-o", os.devnull)
             traced(lambda: publish_or_fail(root, folder), *quiet)  # noqa: B023
             case = f"{call} {number} {fault.split('=')[1]}"
-            if forked(lambda: judge(root, folder, case)):  # noqa: B023
-                sys.stdout.write(f"{case} half broken\n")
+            ended = forked(lambda: judge(root, folder, case))  # noqa: B023
+            if ended:
+                sys.stdout.write(f"{case} unjudged {ended}\n")
+                sys.stdout.flush()
         sys.stdout.write("done\n")
 
 

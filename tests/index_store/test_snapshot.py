@@ -1,6 +1,8 @@
 """Snapshots: answers from one checked version, dead text never, damaged files never and by name."""
 
+import os
 import random
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -434,3 +436,25 @@ def test_of_several_runs_that_publish_at_once_one_wins_each_time(tmp_path: Path)
     assert {known.run for known in state.versions.values()} == {f"run-{n}" for n in range(rivals)}
     versions = list(state.versions.values())
     assert [known.parent for known in versions] == [None, *(v.version for v in versions[:-1])]
+
+
+def test_a_file_that_comes_while_the_folder_is_removed_goes_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A thread of tantivy takes its lock in the folder of links when it likes."""
+    storage = MemoryStorage("late")
+    publish_documents(storage, {"a.txt": ["some words"]}, tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    snapshot = Snapshot.open(storage, COLLECTION, channel="candidate")
+    remove, late = os.rmdir, []
+
+    def rmdir(path: str, *, dir_fd: int | None = None) -> None:
+        if not late and Path(path).name.startswith("nightpress-lexical-"):
+            late.append(Path(tmp_path, Path(path).name, ".tantivy-meta.lock"))
+            late[0].touch()
+        remove(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "rmdir", rmdir)
+    snapshot.close()
+    assert late
+    assert not list(tmp_path.glob("nightpress-*"))

@@ -24,6 +24,6 @@ def test_every_system_call_may_be_the_last_one_or_fail():
     print(f"{kills} kills and {len(cases) - kills} errors at system calls of a publish")
     assert kills >= LEAST_KILLS
     broken = [case for case in cases if not case.endswith((" old healed", " new healed"))]
-    assert not broken, broken
+    assert not broken, f"{broken}\n{done.stderr}"
     assert ["old", "healed"] in outcomes
     assert ["new", "healed"] in outcomes
