@@ -8,6 +8,10 @@ passed, and only if nobody published meanwhile.
 
 from prefect import flow
 
+from flows.compact_settings import compact_options
+from flows.entries import entry, flow_policy
+from flows.run_settings import new_run_id
+from flows.settings import NightSettings
 from tasks.compact import (
     check_compacted,
     plan_compaction_run,
@@ -15,28 +19,27 @@ from tasks.compact import (
     report_compaction,
     rewrite_shards,
 )
-from tasks.stages.compaction_end import CompactionReport
-from tasks.stages.compaction_run import CompactRunOptions
+from tasks.stages.compaction_end import CompactionReport, stop_unless_passed
 
 
-@flow(
-    name="compact",
-    flow_run_name="compact-{options.collection}",
-    persist_result=False,
-    validate_parameters=False,
-)
-def compact(options: CompactRunOptions) -> CompactionReport:
+@flow(**flow_policy("compact"))
+@entry
+def compact(settings: NightSettings, *, rebuild_graph: bool = False) -> CompactionReport:
     """Rewrite the shards that are due, check the version, publish it and promote it.
 
     Args:
-        options: What the compaction is told.
+        settings: Store, collection, and how shards are built and tried.
+        rebuild_graph: Whether to rewrite every shard that was built with other settings, and
+            nothing else.
 
     Returns:
         What it did; the version that stood before when nothing was due.
 
     Raises:
+        StoppedError: A check of the new version did not pass; production is as it was.
         ConflictError: Another version was published first.
     """
+    options = compact_options(settings, new_run_id(), rebuild_graph=rebuild_graph)
     reference = plan_compaction_run(options)
     report = reference.report
     if reference.merges:
@@ -47,4 +50,5 @@ def compact(options: CompactRunOptions) -> CompactionReport:
         ]
         report = publish_compacted(options, reference, check_compacted(options, reference, keys))
     report_compaction(options, report)
+    stop_unless_passed(report)
     return report

@@ -8,7 +8,7 @@ from secrets import token_hex
 
 from pydantic import SecretStr
 
-from flows.settings import Settings
+from flows.settings import NightSettings, Settings
 from index_store.cache import CacheOptions
 from index_store.embedder import RequestLimits
 from index_store.embedders.remote.options import PaceOptions, RemoteOptions
@@ -47,7 +47,7 @@ def cache_options(settings: Settings) -> CacheOptions:
     )
 
 
-def build_options(settings: Settings) -> BuildOptions:
+def build_options(settings: NightSettings) -> BuildOptions:
     """Return how shards are built and searched."""
     return BuildOptions(
         m=settings.hnsw_m,
@@ -63,7 +63,7 @@ def build_options(settings: Settings) -> BuildOptions:
     )
 
 
-def gate_options(settings: Settings) -> GateOptions:
+def gate_options(settings: NightSettings) -> GateOptions:
     """Return how versions are judged.
 
     Raises:
@@ -92,7 +92,7 @@ def gate_options(settings: Settings) -> GateOptions:
     )
 
 
-def remote_options(settings: Settings) -> RemoteOptions:
+def remote_options(settings: NightSettings) -> RemoteOptions:
     """Return how an embedding provider over the network is reached.
 
     Raises:
@@ -119,7 +119,7 @@ def remote_options(settings: Settings) -> RemoteOptions:
     )
 
 
-def night_options(settings: Settings) -> NightOptions | None:
+def night_options(settings: NightSettings) -> NightOptions | None:
     """Return how the night rate is used, None when it is not."""
     if not settings.embed_night_rate:
         return None
@@ -130,7 +130,7 @@ def night_options(settings: Settings) -> NightOptions | None:
     )
 
 
-def _key(settings: Settings) -> SecretStr | None:
+def _key(settings: NightSettings) -> SecretStr | None:
     if settings.embed_api_key is not None:
         return settings.embed_api_key
     if settings.embed_key_file:
@@ -148,7 +148,7 @@ def available_cores() -> int:
     return max(1, len(os.sched_getaffinity(0)))
 
 
-def run_options(settings: Settings, run: str) -> RunOptions:
+def run_options(settings: NightSettings, run: str) -> RunOptions:
     """Return the options of one run.
 
     Args:

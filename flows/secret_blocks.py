@@ -3,11 +3,11 @@
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
-from flows.settings import Settings
+from flows.settings import NightSettings
 from index_store.errors import UsageError
 
 
-def with_key(settings: Settings) -> Settings:
+def with_key(settings: NightSettings) -> NightSettings:
     """Return settings that hold the key which `embed_key_block` names, unless they hold one.
 
     Raises:
