@@ -26,6 +26,7 @@ from tasks.stages.purse import price_of
 from tasks.stages.reporting import Finding, RejectedDocument, RunReport
 from tasks.stages.run_files import StoredPlan
 from tasks.stages.run_options import RunOptions
+from tasks.stages.stretches import Stretch
 
 SHOWN_WARNINGS = 50
 
@@ -41,6 +42,8 @@ class Work:
         findings: Results of the checks.
         seconds: Wall-clock seconds per stage.
         began_at_ms: When the run began, milliseconds since the epoch.
+        timeline: When each stage was at work.
+        figures: Measured quality by name.
     """
 
     outcomes: Sequence[DocumentOutcome] = ()
@@ -49,6 +52,8 @@ class Work:
     findings: tuple[Finding, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     began_at_ms: int = 0
+    timeline: tuple[Stretch, ...] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 def conclude(
@@ -98,6 +103,8 @@ def conclude(
         skipped=tuple((entry.uri, entry.reason) for entry in stored.skipped),
         warnings=(*_due(manifest, options), *_warnings(work.outcomes)),
         findings=work.findings,
+        timeline=work.timeline,
+        figures=work.figures,
     )
 
 
