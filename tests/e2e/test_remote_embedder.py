@@ -86,7 +86,7 @@ def test_an_unknown_price_is_said_in_the_plan_and_in_the_report_and_cannot_be_bu
     nightpress: CommandLine, server: EmbeddingServer
 ):
     write_notes(nightpress.folder / "notes" / "law", 2)
-    write_notes(nightpress.folder / "notes" / "wages", 2)
+    write_notes(nightpress.folder / "notes" / "wages", 4)  # the first two are those of law
     planned = nightpress("plan", "--json", *told(server)).json["estimate"]
     assert planned["cost"] is planned["price_per_million_tokens"] is None
     assert "not known for test" in planned["price_from"]
@@ -97,10 +97,8 @@ def test_an_unknown_price_is_said_in_the_plan_and_in_the_report_and_cannot_be_bu
     assert "cost: unknown for " in shown
     assert " 0 estimated" in shown
     assert "The price is not known for test" in shown
-    assert [line.split()[0] for line in shown.splitlines() if line.endswith(" unknown")] == [
-        "law",
-        "wages",
-    ]
+    rows = [line.split() for line in shown.splitlines()]
+    assert [row[0] for row in rows if row[-1:] == ["unknown"]] == ["law", "wages"]
 
 
 def test_a_wrong_key_stops_a_run_with_the_remedy(nightpress: CommandLine):
