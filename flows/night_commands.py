@@ -11,6 +11,7 @@ from flows.console import print_json, print_table
 from flows.settings import Settings
 from index_store.collections import check_format
 from index_store.storage.opening import open_storage
+from tasks.stages.reporting import money
 from tasks.stages.run_records import RunRecord, UnfinishedRun, read_records, unfinished_runs
 
 SHORT = 12  # characters of a version in tables
@@ -56,7 +57,7 @@ def _row(record: RunRecord) -> tuple[str, ...]:
         (record.version or "none")[:SHORT],
         f"{record.held:,}" if record.documents else "",
         ", ".join(changes),
-        f"{record.cost.get('spent', 0.0):,.4g}" if record.cost else "",
+        money(record.cost.get("spent")) if record.cost else "",
         reason if len(reason) <= REASON_CHARS else f"{reason[:REASON_CHARS]}…",
     )
 

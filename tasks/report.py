@@ -44,6 +44,7 @@ def report_unchanged(options: RunOptions, plan: PlanReference, timeline: Timelin
         stored,
         stored.base,
         Work(
+            price=workshop(options).price,
             seconds=timeline.seconds(),
             began_at_ms=timeline.began_at_ms,
             timeline=timeline.stretches(),
@@ -68,6 +69,7 @@ def report_version(
             for document in read_batch(storage, batch.key).documents
         ],
         embedded=trail.embedded,
+        price=workshop(options).price,
         new_chunks=trail.candidate.new_chunks,
         findings=trail.validation.findings,
         seconds=timeline.seconds(),

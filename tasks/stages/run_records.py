@@ -57,7 +57,7 @@ class RunRecord:
         documents: Documents per outcome, as in a report.
         chunks: Chunks, as in a report.
         embedding: Texts, tokens and requests, as in a report.
-        cost: What embedding cost, as in a report.
+        cost: What embedding cost in all, as in a report; without `spent` the price is not known.
         seconds: Wall-clock seconds per stage.
         figures: Measured quality by name.
     """
@@ -145,7 +145,7 @@ def record_of(report: RunReport, ended_at_ms: int) -> RunRecord:
         documents=report.documents,
         chunks=report.chunks,
         embedding=report.embedding,
-        cost=report.cost,
+        cost=_known(report.cost.as_json()),
         seconds=report.seconds,
         figures=report.figures,
     )
@@ -257,6 +257,9 @@ def _read(storage: Storage, key: str) -> RunRecord | None:
     return None
 
 
+def _known(values: Mapping[str, object]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if isinstance(value, int | float)}
+
+
 def _numbers(fields: Fields, name: str) -> dict[str, float]:
-    found = fields.free_form(name)
-    return {key: value for key, value in found.items() if isinstance(value, int | float)}
+    return _known(fields.free_form(name))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
+from index_store.embedders.prices import Price
 from index_store.errors import CorruptArtifactError
 from index_store.layout import history_key, run_key
 from index_store.storage.memory import MemoryStorage
@@ -20,6 +21,7 @@ from tasks.stages.run_records import (
     unfinished_runs,
     write_record,
 )
+from tasks.stages.spending import RunCost, Spend
 
 REPORT = RunReport(
     run="20260301t033000z-aa",
@@ -30,7 +32,7 @@ REPORT = RunReport(
     documents={"added": 3, "changed": 0, "moved": 1, "removed": 2, "kept": 40, "rejected": 5},
     chunks={"total": 9, "new": 4, "dead": 1},
     embedding={"texts": 4, "tokens": 90, "requests": 1, "reused": 0},
-    cost={"spent": 0.5},
+    cost=RunCost(price=Price(per_million_tokens=5000.0, origin="as was set"), sources={".": Spend(tokens=100)}),
     seconds={"scan": 1.25},
     figures={"golden_recall": 0.75},
     promoted=True,
@@ -53,6 +55,7 @@ def record(number: int) -> RunRecord:
 )
 def test_a_record_says_how_a_run_ended(report: RunReport, end: RunEnd, reason: str):
     made = record_of(report, 61_000)
+    assert made.cost["spent"] == 0.5
     assert (made.end, made.reason, made.took_s, made.held) == (end, reason, 60.0, 44)
 
 
