@@ -27,6 +27,8 @@ def serve_store(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         poll_s=settings.poll_s,
+        follow=settings.follow,
+        memory_reserve_mib=settings.memory_reserve_mib,
         exact_rows=settings.exact_rows,
         links=link_options(settings),
         cache=cache_options(settings),

@@ -5,7 +5,6 @@ answer that is not a success has the same shape; no answer shows a stack trace; 
 never logged.
 """
 
-import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,8 +29,6 @@ from retriever.routes.stream import add_stream
 from retriever.routes.tools import add_tools
 from retriever.routes.uploads import add_uploads
 from retriever.store import LiveStore
-
-logger = logging.getLogger(__name__)
 
 
 def create_app(options: RetrieverOptions) -> FastAPI:
@@ -64,7 +61,6 @@ def create_app(options: RetrieverOptions) -> FastAPI:
     for add in (*routes, add_uploads, add_page):
         add(app, house)
     app.add_exception_handler(HTTPException, _refuse_http)
-    app.add_exception_handler(Exception, _fail_unexpected)
     gate = GateOptions(access=options.access, requests_per_minute=options.requests_per_minute)
     app.add_middleware(Gate, options=gate, figures=house.figures)
     return app
@@ -77,8 +73,3 @@ async def _refuse_http(_request: Request, error: Exception) -> Response:
     answer = refuse(status, message, f"http_{status}")
     answer.headers.update(headers or {})
     return answer
-
-
-async def _fail_unexpected(_request: Request, error: Exception) -> Response:
-    logger.error("request failed: %s", type(error).__name__)
-    return refuse(500, "something went wrong here", "internal")

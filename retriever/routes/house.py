@@ -1,16 +1,20 @@
 """What every route stands on: the store, the options, the threads that search, the figures."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 
+from index_store.clock import system_clock_ms
 from index_store.records import Hit
 from retriever.access import Caller
+from retriever.answers import version_headers
 from retriever.audit import AuditEntry, AuditLog
 from retriever.chat.backend import ChatBackend
 from retriever.figures import Figures
+from retriever.generation import Generation
 from retriever.live import LiveCollection
 from retriever.options import RetrieverOptions
 from retriever.query import Query
@@ -26,12 +30,14 @@ class Found:
         mode: How it was searched.
         hits: Best first.
         took_ms: Milliseconds, embedding the question included.
+        headers: Which version answered, and how old it is.
     """
 
     version: str
     mode: str
     hits: tuple[Hit, ...]
     took_ms: float
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +94,12 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
+def headers_of(generation: Generation) -> dict[str, str]:
+    """Return the headers that say which version answers."""
+    published_at_ms = generation.snapshot.published_at_ms
+    return version_headers(generation.version, published_at_ms, system_clock_ms())
+
+
 def _search(collection: LiveCollection, query: Query, version: str | None) -> Found:
     begun = time.perf_counter()
     held = collection.hold() if version is None else collection.hold_version(version)
@@ -98,4 +110,5 @@ def _search(collection: LiveCollection, query: Query, version: str | None) -> Fo
             mode=generation.snapshot.retrieval_of(query.options).value,
             hits=hits,
             took_ms=1000 * (time.perf_counter() - begun),
+            headers=headers_of(generation),
         )

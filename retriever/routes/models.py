@@ -10,7 +10,7 @@ from index_store.embedder import Vectors
 from index_store.errors import IndexStoreError
 from retriever.answers import Json
 from retriever.chat.wire import CHARS_PER_TOKEN
-from retriever.live import CollectionState, LiveCollection
+from retriever.live import LiveCollection
 from retriever.routes.house import House
 from retriever.routes.replies import (
     read_body,
@@ -20,6 +20,7 @@ from retriever.routes.replies import (
     refuse_search,
     reply,
 )
+from retriever.states import CollectionState
 
 MAX_INPUTS = 128
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from contextvars import ContextVar
 
 import orjson
 from fastapi import Request, Response
@@ -12,8 +13,11 @@ from retriever.answers import Json, error_json
 
 logger = logging.getLogger(__name__)
 
+# Of the request that is being answered; set by the gate, and told in every error.
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 REFUSED = "invalid_request_error"
 FAILED = "server_error"
+RETRY_AFTER_S = 2  # after an answer that says "not now"
 
 
 def reply(
@@ -28,7 +32,9 @@ def reply(
 def refuse(status: int, message: str, code: str, param: str | None = None) -> Response:
     """Return an answer that is not a success."""
     kind = FAILED if status >= 500 else REFUSED
-    return reply(status, error_json(message, kind, param=param, code=code))
+    body = error_json(message, kind, request_id=REQUEST_ID.get(), param=param, code=code)
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
+    return reply(status, body, headers)
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes | Response:

@@ -90,7 +90,7 @@ def _add_tool_server(app: FastAPI, house: House) -> None:
         found = await _found(house, request, wanted, wanted.collection)
         if isinstance(found, Response):
             return found
-        return reply(200, [_passage_json(hit, house) for hit in found.hits])
+        return reply(200, [_passage_json(hit, house) for hit in found.hits], found.headers)
 
 
 def _add_web_search(app: FastAPI, house: House) -> None:
@@ -103,7 +103,7 @@ def _add_web_search(app: FastAPI, house: House) -> None:
         found = await _found(house, request, wanted, collection)
         if isinstance(found, Response):
             return found
-        return reply(200, [_web_json(hit, house) for hit in found.hits])
+        return reply(200, [_web_json(hit, house) for hit in found.hits], found.headers)
 
 
 def _add_reranker(app: FastAPI, house: House) -> None:
