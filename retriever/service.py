@@ -17,6 +17,7 @@ from retriever.audit import AuditLog
 from retriever.chat.backend import ChatBackend
 from retriever.figures import Figures
 from retriever.options import RetrieverOptions
+from retriever.pace import Pace
 from retriever.routes.chat import add_chat
 from retriever.routes.gate import Gate, GateOptions
 from retriever.routes.house import House
@@ -43,6 +44,7 @@ def create_app(options: RetrieverOptions) -> FastAPI:
         options=options,
         threads=CapacityLimiter(options.search_threads),
         figures=Figures(),
+        pace=Pace(options.requests_per_minute),
         audit=AuditLog(options.audit),
         backend=ChatBackend(model, time.monotonic) if model.base_url and model.models else None,
     )
@@ -56,12 +58,23 @@ def create_app(options: RetrieverOptions) -> FastAPI:
         await to_thread.run_sync(house.live.close)
 
     # The interactive pages of FastAPI load scripts from foreign hosts; the schema itself stays.
-    app = FastAPI(title="nightpress retriever", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="nightpress retriever",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # or the request's own Host would say where to
+        lifespan=lifespan,
+    )
+    app.state.drain = house.live.drain
     routes = (add_search, add_probes, add_models, add_chat, add_stream, add_tools)
     for add in (*routes, add_uploads, add_page):
         add(app, house)
     app.add_exception_handler(HTTPException, _refuse_http)
-    gate = GateOptions(access=options.access, requests_per_minute=options.requests_per_minute)
+    gate = GateOptions(
+        access=options.access,
+        pace=house.pace,
+        draining=lambda: house.live.draining,
+    )
     app.add_middleware(Gate, options=gate, figures=house.figures)
     return app
 

@@ -28,7 +28,6 @@ from retriever.query import Query
 from retriever.routes.house import Found, House, caller_of
 from retriever.routes.replies import (
     REQUEST_ID,
-    read_body,
     refuse,
     refuse_collection,
     refuse_invalid,
@@ -84,7 +83,7 @@ def chat_query(question: str, house: House, caller: Caller, max_chars: int) -> Q
 
 
 async def _read(house: House, request: Request) -> ChatRequest | Response:
-    body = await read_body(request, house.options.max_chat_bytes)
+    body = await house.read_body(request, house.options.max_chat_bytes)
     if isinstance(body, Response):
         return body
     try:

@@ -7,18 +7,20 @@ that something unforeseen made; an id that came with a request is kept when it i
 import logging
 import re
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import orjson
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retriever.access import AccessOptions, Caller, identify
 from retriever.answers import error_json
 from retriever.figures import OTHER, Figures
+from retriever.pace import Pace
 from retriever.routes.replies import FAILED, REFUSED, REQUEST_ID
 
 logger = logging.getLogger(__name__)
@@ -33,7 +35,6 @@ SAFE_HEADERS = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
     b"cache-control": b"no-store",
 }
-REMEMBERED_CALLERS = 10_000
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -43,11 +44,13 @@ class GateOptions:
 
     Attributes:
         access: Keys and secrets.
-        requests_per_minute: Of one key and user, None for no limit.
+        pace: How often each key and user may ask.
+        draining: Whether the process ends, so that connections should be closed.
     """
 
     access: AccessOptions
-    requests_per_minute: float | None = None
+    pace: Pace
+    draining: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,6 @@ class Gate:
         self._app = app
         self._options = options
         self._figures = figures
-        self._next_at: dict[tuple[str, str], float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass, or refuse it."""
@@ -102,6 +104,8 @@ class Gate:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 _add_headers(message, REQUEST_ID.get())
+                if self._options.draining():
+                    message["headers"].append((b"connection", b"close"))
             await send(message)
 
         if refused is not None:
@@ -109,6 +113,8 @@ class Gate:
             return status
         try:
             await self._app(scope, receive, passing)
+        except ClientDisconnect:
+            pass
         except Exception:  # whatever it is, the sender gets an answer without a trace of it
             logger.exception("request %s failed", REQUEST_ID.get())
             if status:
@@ -152,33 +158,23 @@ class Gate:
         if not uploads and not caller.scopes & {"query", "admin"}:
             message = "this key may not ask questions"
             return _Refusal(status=403, message=message, code="forbidden")
-        wait_s = self._wait_s(caller, now)
+        wait_s = self._options.pace.wait_s(caller.name, caller.user, now)
         if wait_s > 0:
             message = "too many requests of this key and user"
             told = {"Retry-After": str(max(1, round(wait_s)))}
             return _Refusal(status=429, message=message, code="rate_limited", headers=told)
         return None
 
-    def _wait_s(self, caller: Caller, now: float) -> float:
-        """Take a place; a minute's worth of requests may come at once."""
-        limit = self._options.requests_per_minute
-        if limit is None:
-            return 0.0
-        who = (caller.name, caller.user)
-        if len(self._next_at) > REMEMBERED_CALLERS:
-            self._next_at = {each: at for each, at in self._next_at.items() if at > now}
-        at = max(self._next_at.get(who, 0.0), now)
-        if at - now >= 60.0:
-            return at - now - 60.0 + 60.0 / limit
-        self._next_at[who] = at + 60.0 / limit
-        return 0.0
+
+def safe_headers(request_id: str) -> list[tuple[bytes, bytes]]:
+    """Return what every answer bears."""
+    return [*SAFE_HEADERS.items(), (b"x-request-id", request_id.encode())]
 
 
 def _add_headers(message: MutableMapping[str, Any], request_id: str) -> None:
     headers = list(message.get("headers", []))
     there = {name.lower() for name, _ in headers}
-    headers += [(name, value) for name, value in SAFE_HEADERS.items() if name not in there]
-    headers.append((b"x-request-id", request_id.encode()))
+    headers += [each for each in safe_headers(request_id) if each[0] not in there]
     message["headers"] = headers
 
 

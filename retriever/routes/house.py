@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import Request
+from fastapi import Request, Response
 
 from index_store.clock import system_clock_ms
+from index_store.errors import TransientError
 from index_store.records import Hit
 from retriever.access import Caller
 from retriever.answers import version_headers
@@ -17,7 +18,9 @@ from retriever.figures import Figures
 from retriever.generation import Generation
 from retriever.live import LiveCollection
 from retriever.options import RetrieverOptions
+from retriever.pace import Pace
 from retriever.query import Query
+from retriever.routes.replies import read_body
 from retriever.store import LiveStore
 
 
@@ -49,6 +52,7 @@ class House:
         options: What the operator set.
         threads: How many searches run at the same time.
         figures: What is counted and measured.
+        pace: How often each key and user may ask.
         backend: The language model, or None.
         audit: What is written down of every search.
     """
@@ -57,8 +61,13 @@ class House:
     options: RetrieverOptions
     threads: CapacityLimiter
     figures: Figures
+    pace: Pace
     backend: ChatBackend | None
     audit: AuditLog
+
+    async def read_body(self, request: Request, limit_bytes: int) -> bytes | Response:
+        """Read the body of a request; an answer instead when it is too long, or too slow."""
+        return await read_body(request, limit_bytes, self.options.patience.body_s)
 
     async def search(
         self, caller: Caller, collection: LiveCollection, query: Query, version: str | None = None
@@ -72,8 +81,10 @@ class House:
             version: Beginning of a version's id; None for the one that answers now.
 
         Raises:
-            IndexStoreError: The search failed.
+            IndexStoreError: The search failed, or too many others wait.
         """
+        if self.threads.statistics().tasks_waiting >= self.options.searches_waiting:
+            raise TransientError("too many searches are waiting, try again in a moment")
         found = await to_thread.run_sync(_search, collection, query, version, limiter=self.threads)
         self.figures.stage("search", found.took_ms / 1000)
         entry = AuditEntry(

@@ -8,7 +8,7 @@ from index_store.errors import IndexStoreError, NotFoundError
 from retriever.answers import hit_json, hits_json
 from retriever.query import Problem, SearchRequest, parse_query
 from retriever.routes.house import House, caller_of
-from retriever.routes.replies import read_body, refuse, refuse_collection, refuse_search, reply
+from retriever.routes.replies import refuse, refuse_collection, refuse_search, reply
 
 
 def add_search(app: FastAPI, house: House) -> None:
@@ -30,7 +30,7 @@ def add_search(app: FastAPI, house: House) -> None:
 
 async def _answered(house: House, request: Request, version: str | None) -> Response:
     options = house.options
-    body = await read_body(request, options.max_body_bytes)
+    body = await house.read_body(request, options.max_body_bytes)
     if isinstance(body, Response):
         return body
     query = parse_query(body, options)

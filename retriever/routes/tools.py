@@ -20,7 +20,6 @@ from retriever.live import LiveCollection
 from retriever.query import Query
 from retriever.routes.house import Found, House, caller_of
 from retriever.routes.replies import (
-    read_body,
     refuse,
     refuse_collection,
     refuse_invalid,
@@ -153,7 +152,7 @@ def _takes(model: type[BaseModel]) -> Json:
 
 
 async def _read(request: Request, house: House, model: type[Body]) -> Body | Response:
-    body = await read_body(request, house.options.max_chat_bytes)
+    body = await house.read_body(request, house.options.max_chat_bytes)
     if isinstance(body, Response):
         return body
     try:
