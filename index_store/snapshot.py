@@ -266,7 +266,7 @@ class Snapshot:
         if by_words and self._lexical is None:
             raise UsageError(
                 f"version {self.version[:12]} has no lexical index; search it by vectors, or "
-                "rewrite it with nightpress compact --rebuild"
+                "rewrite it with nightpress compact --rebuild-graph"
             )
         if by_words and not question.text.strip():
             raise UsageError("a search by words needs the question's text")
