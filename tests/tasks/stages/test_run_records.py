@@ -32,7 +32,10 @@ REPORT = RunReport(
     documents={"added": 3, "changed": 0, "moved": 1, "removed": 2, "kept": 40, "rejected": 5},
     chunks={"total": 9, "new": 4, "dead": 1},
     embedding={"texts": 4, "tokens": 90, "requests": 1, "reused": 0},
-    cost=RunCost(price=Price(per_million_tokens=5000.0, origin="as was set"), sources={".": Spend(tokens=100)}),
+    cost=RunCost(
+        price=Price(per_million_tokens=5000.0, origin="as was set"),
+        sources={".": Spend(tokens=100)},
+    ),
     seconds={"scan": 1.25},
     figures={"golden_recall": 0.75},
     promoted=True,
