@@ -12,6 +12,7 @@ from flows.compact_settings import compact_options
 from flows.entries import entry, flow_policy
 from flows.run_settings import new_run_id
 from flows.settings import NightSettings
+from index_store.clock import system_clock_ms
 from tasks.compact import (
     check_compacted,
     plan_compaction_run,
@@ -19,6 +20,8 @@ from tasks.compact import (
     report_compaction,
     rewrite_shards,
 )
+from tasks.recording import recorded
+from tasks.references import Timeline
 from tasks.stages.compaction_end import CompactionReport, stop_unless_passed
 
 
@@ -40,15 +43,18 @@ def compact(settings: NightSettings, *, rebuild_graph: bool = False) -> Compacti
         ConflictError: Another version was published first.
     """
     options = compact_options(settings, new_run_id(), rebuild_graph=rebuild_graph)
-    reference = plan_compaction_run(options)
-    report = reference.report
-    if reference.merges:
-        keys = [
-            key
-            for number in range(reference.merges)
-            for key in rewrite_shards(options, reference, number)
-        ]
-        report = publish_compacted(options, reference, check_compacted(options, reference, keys))
-    report_compaction(options, report)
+    timeline = Timeline(began_at_ms=system_clock_ms())
+    with recorded("compact", options, timeline):
+        reference = plan_compaction_run(options)
+        report = reference.report
+        if reference.merges:
+            keys = [
+                key
+                for number in range(reference.merges)
+                for key in rewrite_shards(options, reference, number)
+            ]
+            checked = check_compacted(options, reference, keys)
+            report = publish_compacted(options, reference, checked)
+        report_compaction(options, report, timeline.began_at_ms)
     stop_unless_passed(report)
     return report

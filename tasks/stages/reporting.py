@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.stages.diffing import Action, Plan
+from tasks.stages.spending import RunCost
+from tasks.stages.stretches import Stretch
 
 SHOWN_POOR = 20
 SHOWN_ITEMS = 200  # rows of a table that a person still scrolls through
@@ -73,8 +75,7 @@ class RunReport:
         documents: Documents per outcome; all but `removed` add up to what was listed.
         chunks: Searchable in all, new in this version, dead rows in its shards.
         embedding: Texts and tokens embedded, requests made, vectors taken from the store.
-        cost: Price of a million tokens and what this run spent, in the provider's currency; texts
-            that were refused, and texts that were embedded in parts.
+        cost: What embedding cost, by source, and how the price is known.
         seconds: Wall-clock seconds per stage.
         promoted: Whether production is the version.
         rejections: Standing rejections, sorted by uri.
@@ -84,6 +85,8 @@ class RunReport:
         skipped: Entries of the source that are no documents, with the reason.
         warnings: What a person should look at.
         findings: Results of the checks.
+        timeline: When each stage was at work.
+        figures: Measured quality by name, such as of golden questions.
     """
 
     run: str
@@ -95,7 +98,7 @@ class RunReport:
     documents: Mapping[str, int]
     chunks: Mapping[str, int]
     embedding: Mapping[str, int]
-    cost: Mapping[str, float] = field(default_factory=dict)
+    cost: RunCost = field(default_factory=RunCost)
     seconds: Mapping[str, float]
     promoted: bool
     rejections: tuple[RejectedDocument, ...] = ()
@@ -105,6 +108,13 @@ class RunReport:
     skipped: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = field(default_factory=tuple)
+    timeline: tuple[Stretch, ...] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def blocked_by(self) -> tuple[Finding, ...]:
+        """The checks that keep the version out of production."""
+        return tuple(finding for finding in self.findings if finding.blocks)
 
     def as_json(self) -> dict[str, object]:
         """Return the report as plain values for `--json` and for the store."""
@@ -118,7 +128,7 @@ class RunReport:
             "documents": dict(self.documents),
             "chunks": dict(self.chunks),
             "embedding": dict(self.embedding),
-            "cost": dict(self.cost),
+            "cost": self.cost.as_json(),
             "seconds": {stage: round(spent, 3) for stage, spent in self.seconds.items()},
             "promoted": self.promoted,
             "rejections": [
@@ -145,6 +155,8 @@ class RunReport:
                 }
                 for entry in self.findings
             ],
+            "timeline": [stretch.as_json() for stretch in self.timeline],
+            "figures": dict(self.figures),
         }
 
 
@@ -157,7 +169,7 @@ def summary_markdown(report: RunReport) -> str:
         _row("documents", {name: f"{count:,}" for name, count in report.documents.items()}),
         _row("chunks", {name: f"{count:,}" for name, count in report.chunks.items()}),
         _row("embedding", {name: f"{count:,}" for name, count in report.embedding.items()}),
-        _row("cost", {name: f"{amount:,.6g}" for name, amount in report.cost.items()}),
+        cost_markdown(report.cost),
         _row("seconds", seconds),
     ]
     if report.findings:
@@ -174,6 +186,43 @@ def summary_markdown(report: RunReport) -> str:
     if report.warnings:
         parts.append("\n".join(f"- {escape_markdown(warning)}" for warning in report.warnings))
     return "\n\n".join(parts) + "\n"
+
+
+def cost_markdown(cost: RunCost) -> str:
+    """Return what embedding cost: in all, how that is known, and by source."""
+    total = cost.total
+    cells = {
+        "spent": money(cost.spent),
+        "billed tokens": f"{total.tokens:,}",
+        "counted by the provider": f"{total.told:,}",
+        "estimated by us": f"{total.tokens - total.told:,}",
+        "at the night rate": f"{total.night:,}",
+        "refused": f"{cost.refused:,}",
+        "pooled": f"{cost.pooled:,}",
+    }
+    parts = [_row("cost", cells), escape_markdown(price_line(cost))]
+    if len(cost.sources) > 1:
+        rows = [
+            (name, f"{each.tokens:,}", f"{each.night:,}", money(each.cost(cost.price)))
+            for name, each in sorted(cost.sources.items())
+        ]
+        head = ("source or folder", "billed tokens", "at the night rate", "spent")
+        parts.append(_table(head, rows[:SHOWN_ITEMS]))
+        parts += _rest(len(rows))
+    return "\n\n".join(parts)
+
+
+def price_line(cost: RunCost) -> str:
+    """Return one line that says what a million tokens cost and how that is known."""
+    amount = cost.price.per_million_tokens
+    if amount is None:
+        return f"The price is {cost.price.origin}."
+    return f"A million tokens cost {amount:g} ({cost.price.origin})."
+
+
+def money(amount: float | None) -> str:
+    """Return an amount as people read it; what is not known is said to be."""
+    return "unknown" if amount is None else f"{amount:,.6g}"
 
 
 def rejections_markdown(report: RunReport, retry_command: str) -> str:
