@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from flows.settings import Settings
 from index_store.cache import CacheOptions
 from index_store.embedder import RequestLimits
+from index_store.embedders.prices import parse_prices
 from index_store.embedders.remote.options import PaceOptions, RemoteOptions
 from index_store.errors import UsageError
 from index_store.shard_options import RecallOptions
@@ -116,6 +117,7 @@ def remote_options(settings: Settings) -> RemoteOptions:
             give_up_s=settings.embed_give_up_s,
         ),
         price_per_million_tokens=settings.embed_price,
+        prices=parse_prices(settings.embed_prices),
     )
 
 

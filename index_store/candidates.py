@@ -53,14 +53,9 @@ class CandidateFinder:
         self._lexical = lexical
         self._exact_rows = exact_rows
         self._rows = sum(shard.entry.live for shard in shards)
-        self._languages = sorted(
-            {
-                language
-                for shard in shards
-                if shard.entry.lexical is not None
-                for language in shard.entry.lexical.languages
-            }
-        )
+        indexed = [shard.entry.lexical for shard in shards if shard.entry.lexical is not None]
+        self._languages = sorted({language for each in indexed for language in each.languages})
+        self._analyses = {each.analysis for each in indexed}
 
     def find(
         self, text: str, query: Vectors | None, options: SearchOptions, depth: int
@@ -110,7 +105,7 @@ class CandidateFinder:
 
     def _by_words(self, text: str, accepted: Sequence[Accepted], depth: int) -> list[Candidate]:
         passing = sum(allowed.rows for allowed in accepted)
-        words = question_words(text, self._languages)
+        words = question_words(text, self._languages, self._analyses)
         if self._lexical is None or not words or not passing:
             return []
         keys = self._keys(accepted)

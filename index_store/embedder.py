@@ -6,7 +6,7 @@ on a provider.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +29,8 @@ class EmbedderSpec:
         dimension: Length of a vector, at least 1.
         tokenizer: Identity of the tokenizer that counts tokens.
         max_input_tokens: Longest text that is embedded whole.
-        price_per_million_tokens: Price in the provider's currency, 0 when it costs nothing; not
-            part of the identity.
+        price_per_million_tokens: Price in the provider's currency, 0 when it costs nothing or is
+            not known; not part of the identity.
     """
 
     provider: str
@@ -134,6 +134,28 @@ class Embedder(Protocol):
 
     def close(self) -> None:
         """Release connections, sessions and threads; calling it twice is harmless."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedVectors:
+    """Vectors, and what they cost.
+
+    Attributes:
+        vectors: As `Embedder.embed` returns them.
+        tokens: Tokens that the provider counted, and bills; None when it does not say.
+    """
+
+    vectors: Vectors
+    tokens: int | None = None
+
+
+@runtime_checkable
+class CountingEmbedder(Protocol):
+    """An embedder whose provider says what it counted."""
+
+    def embed_counted(self, texts: Sequence[str]) -> CountedVectors:
+        """Embed as `Embedder.embed` does, with the same errors."""
         ...
 
 

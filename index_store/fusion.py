@@ -11,6 +11,7 @@ Invariant: a fused score lies in [0, 1]; a row that only one part found is score
 import numpy as np
 import numpy.typing as npt
 
+PART_WEIGHT = 0.3  # of a part of a number such as the 9 of "2.9", beside the whole
 LEXICAL_WEIGHT = 0.6  # the rest is the weight of vectors
 DEPTH = 100  # rows that each part contributes; 50 and 200 are alike, as measured
 

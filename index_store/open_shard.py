@@ -17,7 +17,7 @@ from index_store.deletions import RowMask, decode_deletions
 from index_store.document_table import DocumentTable
 from index_store.errors import CorruptArtifactError
 from index_store.filters import DocumentMask, agreeing, permitted
-from index_store.lexical.engine import ANALYSIS
+from index_store.lexical.analysis import ANALYSES
 from index_store.lexical.indexing import document_key
 from index_store.local_files import LocalFiles
 from index_store.manifest import LexicalFiles, ShardEntry
@@ -177,7 +177,7 @@ def lexical_paths(
         CorruptArtifactError: A file is missing or is not what the manifest says.
         TransientError: The store could not be read.
     """
-    if lexical is None or lexical.analysis != ANALYSIS:
+    if lexical is None or lexical.analysis not in ANALYSES:
         return None
     return {
         PurePosixPath(file.key).suffix[1:]: files.checked_path(file, verify=verify)

@@ -4,14 +4,21 @@ import re
 import unicodedata
 
 MIN_VERBATIM_CHARS = 20  # shorter questions stand in many texts by chance
+WIDE_CHARS = 2.5  # Latin letters that say as much as an ideograph or a syllable
 
 # Letters that are the same in every form of a text; f, i, l, s and t may hide in ligatures.
 _PLAIN_WORD = re.compile(r"[a-eghjkm-ru-z]+")
 
 
+_WIDE = re.compile(r"[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
+_BROKEN_LINE = re.compile(r"(?<=[\u3000-\u30ff\u3400-\u9fff]) (?=[\u3000-\u30ff\u3400-\u9fff])")
+
+
 def fold_text(text: str) -> str:
     """Return `text` without differences of case, compatibility forms and white space."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    folded = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    # Chinese and Japanese have no blanks: one there is where a line was broken.
+    return folded if folded.isascii() else _BROKEN_LINE.sub("", folded)
 
 
 class Quotation:
@@ -25,7 +32,8 @@ class Quotation:
     @property
     def is_long_enough(self) -> bool:
         """Whether finding the question word for word says anything."""
-        return len(self._folded) >= MIN_VERBATIM_CHARS
+        wide = len(_WIDE.findall(self._folded))
+        return len(self._folded) + (WIDE_CHARS - 1.0) * wide >= MIN_VERBATIM_CHARS
 
     def is_in(self, text: str) -> bool:
         """Tell whether a text holds the whole question."""

@@ -2,8 +2,8 @@
 
 Invariants: what is known of documents comes from the catalog alone; a document that it does not
 know any more, all of whose rows are dead, may be read by nobody from then on; a lexical index is
-made anew from chunk table and document table; a file that comes out as it was goes back under its
-own key.
+made anew from chunk table and document table, by the analysis that it was made with; a file that
+comes out as it was goes back under its own key.
 """
 
 import tempfile
@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from index_store.attributes import DocumentAttributes
 from index_store.catalog import Catalog
 from index_store.document_table import DocumentTable, ShardDocument, write_documents
-from index_store.lexical.engine import ANALYSIS
+from index_store.lexical.analysis import ANALYSES, ANALYSIS
 from index_store.lexical.indexing import LexicalWriter
 from index_store.local_files import LocalFiles
 from index_store.manifest import LexicalFiles, ShardEntry
@@ -75,17 +75,19 @@ def repair_lexical(storage: Storage, entry: ShardEntry, findings: Findings) -> S
         if entry.documents is not None:
             path = files.checked_path(entry.documents, verify=True)
             table = DocumentTable.open(path, rows=entry.rows)
-        with closing(LexicalWriter(Path(folder) / "lexical", table.documents())) as writer:
+        analysis = lexical.analysis if lexical.analysis in ANALYSES else ANALYSIS
+        scratch = Path(folder) / "lexical"
+        with closing(LexicalWriter(scratch, table.documents(), analysis=analysis)) as writer:
             for start in range(0, entry.rows, PORTION_ROWS):
                 writer.add(chunks.read(start, min(start + PORTION_ROWS, entry.rows)))
             made = writer.finish()
             whole = tuple(
                 file
-                if lexical.analysis == ANALYSIS and is_whole(storage, file)
+                if lexical.analysis == analysis and is_whole(storage, file)
                 else put_back(
                     storage, file, made[PurePosixPath(file.key).suffix[1:]], file.key, findings
                 )
                 for file in lexical.files
             )
-            rebuilt = LexicalFiles(analysis=ANALYSIS, languages=writer.languages, files=whole)
+            rebuilt = LexicalFiles(analysis=analysis, languages=writer.languages, files=whole)
     return replace(entry, lexical=rebuilt)

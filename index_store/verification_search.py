@@ -7,7 +7,8 @@ from contextlib import closing
 from index_store.chunk_table import ChunkTable
 from index_store.document_table import DocumentTable
 from index_store.errors import CorruptArtifactError
-from index_store.lexical.engine import LexicalReader, words_of
+from index_store.lexical.analysis import words_of
+from index_store.lexical.engine import LexicalReader
 from index_store.lexical.indexing import document_key
 from index_store.lexical.languages import analysed_as
 from index_store.local_files import LocalFiles
@@ -29,7 +30,7 @@ def check_words(
     Raises:
         CorruptArtifactError: A row is not found by the words of its document's language.
     """
-    if entry.documents is None:
+    if entry.documents is None or entry.lexical is None:
         return
     table = DocumentTable.open(files.path(entry.documents), rows=entry.rows)
     paths = lexical_paths(entry.lexical, files, verify=False)
@@ -40,7 +41,8 @@ def check_words(
         for row in rows:
             document = next(each for each in documents if each.row_end > row)
             language = analysed_as(document.attributes.language)
-            words = Counter(words_of(chunks.text(row), language))
+            text, analysis = chunks.text(row), entry.lexical.analysis
+            words = Counter(words_of(text, language, analysis=analysis))
             _, _, found = reader.search(
                 words, entry.rows, document_keys=[document_key(document.uri)]
             )

@@ -42,7 +42,11 @@ def report_unchanged(options: RunOptions, plan: PlanReference, timeline: Timelin
         options,
         stored,
         stored.base,
-        Work(seconds=timeline.seconds(), began_at_ms=timeline.began_at_ms),
+        Work(
+            price=workshop(options).price,
+            seconds=timeline.seconds(),
+            began_at_ms=timeline.began_at_ms,
+        ),
     )
     _show(options, report)
     _clear(options)
@@ -62,6 +66,7 @@ def report_version(
             for document in read_batch(storage, batch.key).documents
         ],
         embedded=trail.embedded,
+        price=workshop(options).price,
         new_chunks=trail.candidate.new_chunks,
         findings=trail.validation.findings,
         seconds=timeline.seconds(),

@@ -1,6 +1,6 @@
 """Which embedder makes the vectors, and how it is reached."""
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, field_validator
 
 
 class EmbeddingSettings(BaseModel):
@@ -73,8 +73,19 @@ class EmbeddingSettings(BaseModel):
     embed_price: float | None = Field(
         None,
         ge=0,
-        description="Price of a million tokens; without it the list price of a known model",
+        description="Price of a million tokens, whatever the model; without it `embed_prices`, "
+        "then the list price of a known model",
+    )
+    embed_prices: tuple[str, ...] = Field(
+        (),
+        description="Prices of a million tokens by model, such as "
+        "`mistral-embed=0.1 my-model=0.05`; see docs/embedding.md",
     )
     budget: float | None = Field(
         None, ge=0, description="Most that one run may spend on embedding, in the same currency"
     )
+
+    @field_validator("embed_prices", mode="before")
+    @classmethod
+    def _split_prices(cls, value: object) -> object:
+        return tuple(value.split()) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""The one door to tantivy: words of texts, files of a lexical index, and BM25 over many of them.
+"""The one door to tantivy: letters and digits as words, files of an index, BM25 over many of them.
 
 A shard's lexical index is one tantivy segment: row i of the shard is document i of the segment. The
 segments of all shards are opened as one index, so rarity of words and lengths are those of the
@@ -11,7 +11,7 @@ names that do not depend on tantivy's random ids; tantivy's errors do not leave 
 
 import errno
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,9 +23,6 @@ import tantivy
 from index_store.errors import CorruptArtifactError, TransientError, UsageError
 from index_store.lexical.languages import STEMMERS, WITH_STOP_WORDS
 
-# Changes when the same text would give other words or other files; an index of another analysis is
-# not searched.
-ANALYSIS = "tantivy-0.27-folded-stems-1"
 SUFFIXES = ("fast", "fieldnorm", "idx", "pos", "store", "term")  # the files of a segment
 DOCUMENT_KEY_BYTES = 8
 LONGEST_WORD = 100  # bytes; a hash in hexadecimal is 64
@@ -41,8 +38,8 @@ Scores = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
 
-def words_of(text: str, language: str) -> list[str]:
-    """Return the words of a text as the index knows them, in order, with repetitions.
+def plain_words(text: str, language: str) -> list[str]:
+    """Return the runs of letters and digits of a text as words, in order, with repetitions.
 
     Args:
         text: Any text.
@@ -53,7 +50,7 @@ def words_of(text: str, language: str) -> list[str]:
 
 
 def telling_words(text: str, language: str) -> list[str]:
-    """Return `words_of` a text without those that say nothing by themselves."""
+    """Return the `plain_words` of a text without those that say nothing by themselves."""
     words: list[str] = _analyser(language, telling=True).analyze(text)
     return words
 
@@ -94,16 +91,15 @@ class LexicalBuilder:
         self._writer = index.writer(heap_size=_HEAP_BYTES, num_threads=1)
         self._rows = 0
 
-    def add(self, text: str, language: str, document_key: bytes) -> None:
+    def add(self, words: Iterable[str], document_key: bytes) -> None:
         """Append a row.
 
         Args:
-            text: The chunk.
-            language: What `analysed_as` returned for its document.
+            words: Its words, without white space.
             document_key: 8 bytes that stand for its document.
         """
         row = tantivy.Document()
-        row.add_text(_WORDS, " ".join(words_of(text, language)))
+        row.add_text(_WORDS, " ".join(words))
         row.add_bytes(_DOCUMENT, document_key)
         self._writer.add_document(row)
         self._rows += 1
@@ -162,7 +158,7 @@ class LexicalReader:
 
     def search(
         self,
-        words: Mapping[str, int],
+        words: Mapping[str, float],
         count: int,
         *,
         document_keys: Sequence[bytes] | None = None,
@@ -170,7 +166,7 @@ class LexicalReader:
         """Find the rows that BM25 likes best.
 
         Args:
-            words: Words as `words_of` gives them, and how often the question says each.
+            words: Words as the index has them, and what each weighs, above 0.
             count: Rows at most, at least 1.
             document_keys: Only rows of these documents; a key may stand for several.
 
@@ -204,14 +200,14 @@ class LexicalReader:
             else:
                 return
 
-    def _query(self, words: Mapping[str, int]) -> tantivy.Query:
+    def _query(self, words: Mapping[str, float]) -> tantivy.Query:
         return tantivy.Query.boolean_query(
-            [(tantivy.Occur.Should, self._term(word, said)) for word, said in words.items()]
+            [(tantivy.Occur.Should, self._term(word, weight)) for word, weight in words.items()]
         )
 
-    def _term(self, word: str, said: int) -> tantivy.Query:
+    def _term(self, word: str, weight: float) -> tantivy.Query:
         term = tantivy.Query.term_query(self._schema, _WORDS, word, index_option="freq")
-        return term if said == 1 else tantivy.Query.boost_query(term, float(said))
+        return term if weight == 1.0 else tantivy.Query.boost_query(term, weight)
 
 
 def _open(folder: Path, shards: Sequence[tuple[Mapping[str, Path], int]]) -> tantivy.Searcher:

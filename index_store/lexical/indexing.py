@@ -13,7 +13,8 @@ from index_store.chunk_table import StoredChunk
 from index_store.document_table import ShardDocument
 from index_store.errors import CorruptArtifactError
 from index_store.layout import shard_lexical_key
-from index_store.lexical.engine import ANALYSIS, DOCUMENT_KEY_BYTES, LexicalBuilder
+from index_store.lexical.analysis import ANALYSIS, words_of
+from index_store.lexical.engine import DOCUMENT_KEY_BYTES, LexicalBuilder
 from index_store.lexical.languages import analysed_as
 from index_store.manifest import LexicalFiles
 from index_store.storage.base import Storage
@@ -33,12 +34,16 @@ class LexicalWriter:
     Args:
         folder: An empty folder.
         documents: The documents of the shard, in order of row, without gaps.
+        analysis: How texts become words, one of `ANALYSES`.
     """
 
-    def __init__(self, folder: Path, documents: Sequence[ShardDocument]) -> None:
+    def __init__(
+        self, folder: Path, documents: Sequence[ShardDocument], *, analysis: str = ANALYSIS
+    ) -> None:
         folder.mkdir(exist_ok=True)
         self._builder = LexicalBuilder(folder)
         self._documents = documents
+        self._analysis = analysis
         self._place = 0
         self._row = 0
 
@@ -50,11 +55,13 @@ class LexicalWriter:
         """
         for stored in chunks:
             document = self._document()
-            self._builder.add(
+            words = words_of(
                 "\n".join((stored.chunk.text, *stored.chunk.keywords)),
                 analysed_as(document.attributes.language),
-                document_key(document.uri),
+                headings=stored.chunk.citation.section,
+                analysis=self._analysis,
             )
+            self._builder.add(words, document_key(document.uri))
             self._row += 1
 
     @property
@@ -80,7 +87,7 @@ class LexicalWriter:
             TransientError: The files could not be written.
         """
         return LexicalFiles(
-            analysis=ANALYSIS,
+            analysis=self._analysis,
             languages=self.languages,
             files=tuple(
                 store_artifact(storage, shard_lexical_key(collection, shard, suffix), path)

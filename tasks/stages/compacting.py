@@ -26,6 +26,7 @@ from enum import Enum
 from math import ceil
 
 from index_store.errors import UsageError
+from index_store.lexical.analysis import ANALYSIS
 from index_store.manifest import HnswSettings, ShardEntry
 
 
@@ -164,7 +165,7 @@ def compaction_due(shards: Sequence[ShardEntry], options: CompactOptions) -> tup
 def plan_rebuild(
     shards: Sequence[ShardEntry], hnsw: HnswSettings, storage: str, options: CompactOptions
 ) -> CompactionPlan:
-    """Decide what has to be rewritten so that every shard has these settings and every file.
+    """Decide what has to be rewritten so that every shard has these settings and the newest files.
 
     Args:
         shards: Shards of a version, in its order.
@@ -178,7 +179,8 @@ def plan_rebuild(
     groups = []
     for number, entry in enumerate(shards):
         differs = (entry.hnsw, entry.storage) != (hnsw, storage)
-        differs = differs or entry.documents is None or entry.lexical is None
+        analysis = None if entry.lexical is None else entry.lexical.analysis
+        differs = differs or entry.documents is None or analysis != ANALYSIS
         causes = [Cause.REBUILD] if differs else []
         groups.append(_Group([number], entry.live, causes))
     return _plan(shards, groups, options)

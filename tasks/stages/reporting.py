@@ -10,6 +10,7 @@ from typing import Any
 
 from tasks.stages.diffing import Action, Plan
 from tasks.stages.remedies import remedy
+from tasks.stages.spending import RunCost
 
 SHOWN_POOR = 20
 SHOWN_ITEMS = 200  # rows of a table that a person still scrolls through
@@ -79,8 +80,7 @@ class RunReport:
         documents: Documents per outcome; all but `removed` add up to what was listed.
         chunks: Searchable in all, new in this version, dead rows in its shards.
         embedding: Texts and tokens embedded, requests made, vectors taken from the store.
-        cost: Price of a million tokens and what this run spent, in the provider's currency; texts
-            that were refused, and texts that were embedded in parts.
+        cost: What embedding cost, by source, and how the price is known.
         seconds: Wall-clock seconds per stage.
         promoted: Whether production is the version.
         rejections: Standing rejections, sorted by uri.
@@ -101,7 +101,7 @@ class RunReport:
     documents: Mapping[str, int]
     chunks: Mapping[str, int]
     embedding: Mapping[str, int]
-    cost: Mapping[str, float] = field(default_factory=dict)
+    cost: RunCost = field(default_factory=RunCost)
     seconds: Mapping[str, float]
     promoted: bool
     rejections: tuple[RejectedDocument, ...] = ()
@@ -124,7 +124,7 @@ class RunReport:
             "documents": dict(self.documents),
             "chunks": dict(self.chunks),
             "embedding": dict(self.embedding),
-            "cost": dict(self.cost),
+            "cost": self.cost.as_json(),
             "seconds": {stage: round(spent, 3) for stage, spent in self.seconds.items()},
             "promoted": self.promoted,
             "rejections": [entry.as_json() for entry in self.rejections],
@@ -155,7 +155,7 @@ def summary_markdown(report: RunReport) -> str:
         _row("documents", {name: f"{count:,}" for name, count in report.documents.items()}),
         _row("chunks", {name: f"{count:,}" for name, count in report.chunks.items()}),
         _row("embedding", {name: f"{count:,}" for name, count in report.embedding.items()}),
-        _row("cost", {name: f"{amount:,.6g}" for name, amount in report.cost.items()}),
+        cost_markdown(report.cost),
         _row("seconds", seconds),
     ]
     if report.findings:
@@ -172,6 +172,43 @@ def summary_markdown(report: RunReport) -> str:
     if report.warnings:
         parts.append("\n".join(f"- {escape_markdown(warning)}" for warning in report.warnings))
     return "\n\n".join(parts) + "\n"
+
+
+def cost_markdown(cost: RunCost) -> str:
+    """Return what embedding cost: in all, how that is known, and by source."""
+    total = cost.total
+    cells = {
+        "spent": money(cost.spent),
+        "billed tokens": f"{total.tokens:,}",
+        "counted by the provider": f"{total.told:,}",
+        "estimated by us": f"{total.tokens - total.told:,}",
+        "at the night rate": f"{total.night:,}",
+        "refused": f"{cost.refused:,}",
+        "pooled": f"{cost.pooled:,}",
+    }
+    parts = [_row("cost", cells), escape_markdown(price_line(cost))]
+    if len(cost.sources) > 1:
+        rows = [
+            (name, f"{each.tokens:,}", f"{each.night:,}", money(each.cost(cost.price)))
+            for name, each in sorted(cost.sources.items())
+        ]
+        head = ("source or folder", "billed tokens", "at the night rate", "spent")
+        parts.append(_table(head, rows[:SHOWN_ITEMS]))
+        parts += _rest(len(rows))
+    return "\n\n".join(parts)
+
+
+def price_line(cost: RunCost) -> str:
+    """Return one line that says what a million tokens cost and how that is known."""
+    amount = cost.price.per_million_tokens
+    if amount is None:
+        return f"The price is {cost.price.origin}."
+    return f"A million tokens cost {amount:g} ({cost.price.origin})."
+
+
+def money(amount: float | None) -> str:
+    """Return an amount as people read it; what is not known is said to be."""
+    return "unknown" if amount is None else f"{amount:,.6g}"
 
 
 def rejections_markdown(report: RunReport, retry_command: str) -> str:

@@ -31,7 +31,7 @@ from index_store.layout import (
     shard_index_key,
     shard_record_key,
 )
-from index_store.lexical.engine import ANALYSIS
+from index_store.lexical.analysis import ANALYSIS
 from index_store.lexical.indexing import LexicalWriter
 from index_store.manifest import ShardEntry
 from index_store.shard import ShardBuilder, ShardFile

@@ -12,6 +12,7 @@ from contextlib import closing
 from functools import cached_property
 
 from index_store.embedder import Embedder
+from index_store.embedders.prices import Price, price_of
 from index_store.embedders.registry import REMOTE, open_batch_jobs, open_embedder
 from index_store.embeddings import EmbeddingStore
 from index_store.errors import StoppedError, UsageError
@@ -34,7 +35,8 @@ def open_run_embedder(wanted: EmbedOptions) -> Embedder:
     """Open the embedder of a run.
 
     Raises:
-        UsageError: There is none of this name, or its dimension is not the one asked for.
+        UsageError: There is none of this name, its dimension is not the one asked for, or a budget
+            is set and its price is not known.
     """
     embedder = open_embedder(wanted.spec, threads=wanted.threads, remote=wanted.remote)
     if wanted.dimension not in (None, embedder.spec.dimension):
@@ -42,7 +44,20 @@ def open_run_embedder(wanted: EmbedOptions) -> Embedder:
             f"embedder {wanted.spec!r} has dimension {embedder.spec.dimension}, "
             f"expected {wanted.dimension} by the setting embed_dimension (EMBED_DIM)"
         )
+    price = run_price(embedder, wanted)
+    if wanted.budget is not None and price.per_million_tokens is None:
+        raise UsageError(f"a budget cannot be held to: the price is {price.origin}")
     return embedder
+
+
+def run_price(embedder: Embedder, wanted: EmbedOptions) -> Price:
+    """Return what a million tokens of an embedder cost in a run."""
+    return price_of(
+        embedder.spec.provider,
+        embedder.spec.model,
+        told=wanted.remote.price_per_million_tokens,
+        table=dict(wanted.remote.prices),
+    )
 
 
 class Workshop:
@@ -153,8 +168,12 @@ class Workshop:
     @cached_property
     def purse(self) -> Purse:
         """What this process may spend on embedding in this run."""
-        price = self.embedder.spec.price_per_million_tokens
-        return Purse(price, self._options.embed.budget)
+        return Purse(self.price.per_million_tokens, self._options.embed.budget)
+
+    @property
+    def price(self) -> Price:
+        """What a million tokens cost in this run."""
+        return run_price(self.embedder, self._options.embed)
 
     def check_model(self, *, again: bool) -> None:
         """Notice when the model behind an address has changed.

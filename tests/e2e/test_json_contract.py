@@ -20,7 +20,10 @@ def test_every_command_keeps_its_json_keys(nightpress: CommandLine, source: Path
     assert {"added", "changed", "moved", "removed", "kept", "retry"} <= plan.keys()
     assert plan["counts"]["added"] == 4
     assert all(item["uri"] and item["reason"] for item in plan["added"])
-    assert plan["estimate"].keys() == {"chunks", "tokens", "cost", "sources", "at_night_rate"}
+    assert plan["estimate"].keys() == {
+        *("chunks", "tokens", "cost", "sources", "at_night_rate"),
+        *("price_per_million_tokens", "price_from"),
+    }
 
     ended = nightpress.as_script()("run", "--json")
     run = ended.json
@@ -36,6 +39,10 @@ def test_every_command_keeps_its_json_keys(nightpress: CommandLine, source: Path
     }
     assert run["chunks"].keys() == {"total", "new", "dead"}
     assert run["embedding"].keys() == {"texts", "tokens", "requests", "reused"}
+    assert run["cost"].keys() == {
+        *("price_per_million_tokens", "price_from", "spent", "billed_tokens", "told_tokens"),
+        *("night_tokens", "refused", "pooled", "sources"),
+    }
     assert run["seconds"].keys() >= {"start", "scan", "plan", "parse", "embed", "build", "publish"}
     assert run["parent"] is None
     assert run["promoted"] is True

@@ -16,8 +16,11 @@ def server() -> Iterator[EmbeddingServer]:
         yield running
 
 
+PROBED = 23  # words of the texts that tell one model from another
+
+
 def write_notes(source: Path, count: int = 6) -> None:
-    source.mkdir(exist_ok=True)
+    source.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         text = f"Note {number}. " + f"The tide of day {number} came in at hour {number * 3}. " * 5
         (source / f"{number}.txt").write_text(text)
@@ -37,7 +40,10 @@ def test_a_second_build_a_renamed_source_and_another_graph_ask_nothing(
     first = nightpress("run", "--json", *told(server, "--set", "embed_price=100"))
     run = first.json
     assert run["documents"]["added"] == 6
-    assert run["cost"]["spent"] == pytest.approx(run["embedding"]["tokens"] / 10_000)
+    cost, counted = run["cost"], sum(server.tokens(text) for text in server.seen.paid) - PROBED
+    assert (cost["billed_tokens"], cost["told_tokens"]) == (counted, counted)
+    assert cost["spent"] == pytest.approx(counted / 10_000)
+    assert cost["price_from"] == "the setting embed_price"
     asked = len(server.seen.requests)
     nightpress("run", "--json", "--full", *told(server))
     nightpress("run", "--json", "--full", *told(server, "--set", "hnsw_m=16"))
@@ -64,8 +70,8 @@ def test_the_night_rate_costs_half_and_is_planned_and_reported_so(nightpress: Co
     assert planned["cost"] == pytest.approx(usual["estimate"]["cost"] / 2)
     assert len(server.batches.jobs) == 1
     assert run["embedding"]["texts"] == 6
-    assert run["cost"]["night_tokens"] == run["embedding"]["tokens"]
-    assert run["cost"]["spent"] == pytest.approx(run["embedding"]["tokens"] / 20_000)
+    assert run["cost"]["night_tokens"] == run["cost"]["billed_tokens"] > 0
+    assert run["cost"]["spent"] == pytest.approx(run["cost"]["billed_tokens"] / 20_000)
 
 
 def test_a_budget_stops_a_run_before_it_is_passed(nightpress: CommandLine, server: EmbeddingServer):
@@ -74,6 +80,25 @@ def test_a_budget_stops_a_run_before_it_is_passed(nightpress: CommandLine, serve
     ended = nightpress("run", *options, code=3)
     assert "the budget of 1 would be passed" in ended.err
     assert not [texts for texts in server.seen.requests if any("Note" in text for text in texts)]
+
+
+def test_an_unknown_price_is_said_in_the_plan_and_in_the_report_and_cannot_be_budgeted(
+    nightpress: CommandLine, server: EmbeddingServer
+):
+    write_notes(nightpress.folder / "notes" / "law", 2)
+    write_notes(nightpress.folder / "notes" / "wages", 4)  # the first two are those of law
+    planned = nightpress("plan", "--json", *told(server)).json["estimate"]
+    assert planned["cost"] is planned["price_per_million_tokens"] is None
+    assert "not known for test" in planned["price_from"]
+    assert "a cost of unknown" in nightpress("plan", *told(server)).out
+    refused = nightpress("run", *told(server, "--budget", "1"), code=2)
+    assert "a budget cannot be held to: the price is not known for test; set" in refused.err
+    shown = nightpress("run", *told(server)).out
+    assert "cost: unknown for " in shown
+    assert " 0 estimated" in shown
+    assert "The price is not known for test" in shown
+    rows = [line.split() for line in shown.splitlines()]
+    assert [row[0] for row in rows if row[-1:] == ["unknown"]] == ["law", "wages"]
 
 
 def test_a_wrong_key_stops_a_run_with_the_remedy(nightpress: CommandLine):

@@ -81,6 +81,11 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     "embed_request_texts": ("32", lambda run: run.embed.remote.limits.texts, 32),
     "embed_request_tokens": ("99", lambda run: run.embed.remote.limits.tokens, 99),
     "embed_price": ("0.5", lambda run: run.embed.remote.price_per_million_tokens, 0.5),
+    "embed_prices": (
+        "a=0.5 b/c=2",
+        lambda run: run.embed.remote.prices,
+        (("a", 0.5), ("b/c", 2.0)),
+    ),
     "budget": ("3", lambda run: run.embed.budget, 3.0),
     "shard_storage": ("flat", lambda run: run.build.storage, "flat"),
     "recall_gate": ("0.9", lambda run: run.build.recall.least, 0.9),
@@ -107,6 +112,10 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
 }
 # What only commands that look or serve heed, shown by tests of those.
 ELSEWHERE = {
+    "follow",
+    "memory_reserve_mib",
+    "drain_s",
+    "max_connections",
     "chat_url",
     "chat_models",
     "chat_api_key",

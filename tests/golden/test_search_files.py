@@ -1,10 +1,11 @@
-"""A document table and a lexical index of format 1, written once and read for ever.
+"""Document tables and lexical indexes of format 1, an index per analysis, read for ever.
 
 `python tests/golden/test_search_files.py` writes what is missing; an existing file is never
 replaced, because published shards hold such files.
 """
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,8 @@ import pytest
 from index_store.attributes import NO_ATTRIBUTES, DocumentAttributes
 from index_store.chunk_table import StoredChunk, stored_chunk
 from index_store.document_table import DocumentTable, ShardDocument, write_documents
-from index_store.lexical.engine import ANALYSIS, SUFFIXES, LexicalReader
+from index_store.lexical.analysis import ANALYSES, FIRST_ANALYSIS
+from index_store.lexical.engine import SUFFIXES, LexicalReader
 from index_store.lexical.indexing import LexicalWriter, document_key
 from index_store.lexical.questions import question_words
 from index_store.records import Chunk
@@ -63,32 +65,55 @@ TEXTS = (
     "Zahlungen sind fällig.",
 )
 LANGUAGES = ("", "en", "fr")
+FOLDER_2 = Path(__file__).parent / "search_files_2"
+DOCUMENTS_2 = (ShardDocument(uri="clauses.txt", row_start=0, row_end=5, attributes=NO_ATTRIBUTES),)
+TEXTS_2 = (
+    "2.9 Warranty",
+    "As Article 2.9 and L. 121-3 say, 9 of 2 lots.",
+    "§ 4 Kündigung von AB-12/3",
+    "劳动者享受带薪年休假。",
+    "有給休暇 임금을 ภาษา",
+)
+SHA256_2 = {
+    "documents.arrow": "b5107444b6b0a65eb51d2809fe2bb187505f1545e576767449ab95fc32c98870",
+    "lexical.fast": "a60493ee0e8fa80585e2ba4e04f599226deef0daee642d93fcfe94bfa93e01ea",
+    "lexical.fieldnorm": "55fbca7f7d64b39aa9b6cd26a2681f37cef8a745391f994f031b4e7116288745",
+    "lexical.idx": "8c0821d9b4ab2fca10238feea7aefa4dbd8a39cd3fde8bd75e3d9d14fa83bbf4",
+    "lexical.pos": "1d3ba3e48305c9cea04d531b9aa32c9552b289effaf1f38546003c5102ea49d4",
+    "lexical.store": "2f65f72cc906f73961626305da3ebf01bc215b3b16b4ae5a37c8c315e0974786",
+    "lexical.term": "647e3f89cd390401b74b7a2e92e38cd006b58b3dd2d30f4b5bdc08b5afac58d4",
+}
 
 
-def chunks() -> list[StoredChunk]:
-    """The rows of the shard."""
+def chunks(documents: Sequence[ShardDocument], texts: Sequence[str]) -> list[StoredChunk]:
+    """The rows of a shard."""
     return [
-        stored_chunk(document.uri, row - document.row_start, Chunk(text=TEXTS[row], tokens=5))
-        for document in DOCUMENTS
+        stored_chunk(document.uri, row - document.row_start, Chunk(text=texts[row], tokens=5))
+        for document in documents
         for row in range(document.row_start, document.row_end)
     ]
 
 
-def write(folder: Path) -> None:
-    """Write the files of the shard as this nightpress does."""
-    write_documents(folder / "documents.arrow", DOCUMENTS)
+def write(analysis: str, folder: Path) -> None:
+    """Write the files of a shard as this nightpress does."""
+    first = analysis == FIRST_ANALYSIS
+    documents, texts = (DOCUMENTS, TEXTS) if first else (DOCUMENTS_2, TEXTS_2)
+    write_documents(folder / "documents.arrow", documents)
     with (
         TemporaryDirectory() as scratch,
-        closing(LexicalWriter(Path(scratch), DOCUMENTS)) as writer,
+        closing(LexicalWriter(Path(scratch), documents, analysis=analysis)) as writer,
     ):
-        writer.add(chunks())
+        writer.add(chunks(documents, texts))
         for suffix, path in writer.finish().items():
             (folder / f"lexical.{suffix}").write_bytes(path.read_bytes())
 
 
-@pytest.mark.parametrize("name", SHA256)
-def test_the_golden_files_are_as_they_were(name: str):
-    assert hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() == SHA256[name]
+@pytest.mark.parametrize(
+    ("folder", "name", "sha256"),
+    [(FOLDER, *item) for item in SHA256.items()] + [(FOLDER_2, *item) for item in SHA256_2.items()],
+)
+def test_the_golden_files_are_as_they_were(folder: Path, name: str, sha256: str):
+    assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == sha256
 
 
 def test_the_document_table_is_read():
@@ -109,25 +134,44 @@ def test_the_document_table_is_read():
 def test_rows_are_found_by_their_words(question: str, rows: list[int]):
     files = {suffix: FOLDER / f"lexical.{suffix}" for suffix in SUFFIXES}
     with closing(LexicalReader([(files, len(TEXTS))], ["golden"])) as reader:
-        words = question_words(question, LANGUAGES)
+        words = question_words(question, LANGUAGES, (FIRST_ANALYSIS,))
         assert sorted(reader.search(words, 9)[2].tolist()) == sorted(rows)
         keys = [document_key("conges.md")]
         below = reader.search(words, 9, document_keys=keys)[2].tolist()
         assert sorted(below) == sorted(row for row in rows if row < 2)
 
 
-def test_the_same_rows_are_written_as_the_same_bytes(tmp_path: Path):
-    """When this fails, bump `ANALYSIS`: old files stay readable as long as the name is known."""
-    write(tmp_path)
+@pytest.mark.parametrize(
+    ("question", "rows"),
+    [
+        ("Article 2.9", [0, 1]),
+        ("L121-3", [1, 2]),
+        ("§ 4", [2]),
+        ("AB12/3", [2, 1]),
+        ("年休假", [3]),
+        ("임금", [4]),
+    ],
+)
+def test_rows_are_found_by_their_numbers_and_pairs(question: str, rows: list[int]):
+    files = {suffix: FOLDER_2 / f"lexical.{suffix}" for suffix in SUFFIXES}
+    with closing(LexicalReader([(files, len(TEXTS_2))], ["golden"])) as reader:
+        assert reader.search(question_words(question, ("",)), 9)[2].tolist() == rows
+
+
+@pytest.mark.parametrize(("folder", "analysis"), [*zip((FOLDER, FOLDER_2), ANALYSES, strict=True)])
+def test_the_same_rows_are_written_as_the_same_bytes(folder: Path, analysis: str, tmp_path: Path):
+    """When this fails, add an analysis: old files stay readable as long as the name is known."""
+    write(analysis, tmp_path)
     for name in SHA256:
-        assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), name
-    assert ANALYSIS == "tantivy-0.27-folded-stems-1"
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
+    assert ANALYSES == ("tantivy-0.27-folded-stems-1", "tantivy-0.27-folded-stems-2")
 
 
 if __name__ == "__main__":
-    FOLDER.mkdir(exist_ok=True)
-    with TemporaryDirectory() as made:
-        write(Path(made))
-        for path in sorted(Path(made).iterdir()):
-            if not (FOLDER / path.name).exists():
-                (FOLDER / path.name).write_bytes(path.read_bytes())
+    for target, way in zip((FOLDER, FOLDER_2), ANALYSES, strict=True):
+        target.mkdir(exist_ok=True)
+        with TemporaryDirectory() as made:
+            write(way, Path(made))
+            for path in sorted(Path(made).iterdir()):
+                if not (target / path.name).exists():
+                    (target / path.name).write_bytes(path.read_bytes())

@@ -22,6 +22,7 @@ from index_store.layout import (
     shard_documents_key,
     shard_index_key,
 )
+from index_store.lexical.analysis import ANALYSIS
 from index_store.lexical.indexing import LexicalWriter
 from index_store.log import CommitLog
 from index_store.manifest import Counts, HnswSettings, Manifest, ShardEntry
@@ -78,6 +79,7 @@ def build_shard(
     folder: Path,
     dead: Sequence[int] = (),
     attributes: Mapping[str, DocumentAttributes] | None = None,
+    analysis: str = ANALYSIS,
 ) -> tuple[ShardEntry, list[DocumentRecord]]:
     """Store one shard with the chunks of all documents."""
     known = attributes or {}
@@ -99,7 +101,7 @@ def build_shard(
     write_documents(folder / "documents.arrow", lines)
     with (
         TemporaryDirectory(dir=folder) as scratch,
-        closing(LexicalWriter(Path(scratch), lines)) as writer,
+        closing(LexicalWriter(Path(scratch), lines, analysis=analysis)) as writer,
     ):
         writer.add(chunks)
         lexical = writer.store(storage, COLLECTION, name)

@@ -30,6 +30,18 @@ def test_a_quotation_without_latin_letters_is_found():
     assert Quotation(question).is_in(f"はじめに。{question}。")
 
 
-@pytest.mark.parametrize(("question", "enough"), [("short question", False), ("x" * 20, True)])
+def test_a_broken_line_does_not_hide_a_quotation_without_blanks():
+    assert Quotation("劳动者享受带薪年休假。").is_in("第四十五条 劳动者享受\n带薪年休假。")
+
+
+@pytest.mark.parametrize(
+    ("question", "enough"),
+    [
+        ("short question", False),
+        ("x" * 20, True),
+        ("带薪年休假", False),
+        ("享受带薪年休假期", True),
+    ],
+)
 def test_short_questions_are_not_looked_for(question: str, enough: bool):
     assert Quotation(question).is_long_enough is enough

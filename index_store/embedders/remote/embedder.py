@@ -11,8 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from index_store.embedder import EmbedderSpec, RequestLimits, Tokenizer, Vectors, text_tokens
+from index_store.embedder import (
+    CountedVectors,
+    EmbedderSpec,
+    RequestLimits,
+    Tokenizer,
+    Vectors,
+    text_tokens,
+)
 from index_store.embedders.hashing import PieceTokenizer
+from index_store.embedders.prices import price_of
 from index_store.embedders.remote.client import ProviderClient
 from index_store.embedders.remote.limiter import Limiter
 from index_store.embedders.remote.options import RemoteOptions
@@ -62,18 +70,17 @@ PROVIDERS = {
     ),
     "ollama": Provider(base_url="http://127.0.0.1:11434", default_model=None, wire=OllamaWire()),
 }
-# Dimension and price in the provider's currency per million tokens, as their pages say in 2026.
-MODELS: dict[str, tuple[int, float]] = {
-    "mistral-embed": (1024, 0.10),
-    "codestral-embed": (1536, 0.15),
-    "text-embedding-3-small": (1536, 0.02),
-    "text-embedding-3-large": (3072, 0.13),
-    "text-embedding-ada-002": (1536, 0.10),
-    "nomic-embed-text": (768, 0.0),
-    "mxbai-embed-large": (1024, 0.0),
-    "bge-m3": (1024, 0.0),
-    "all-minilm": (384, 0.0),
-    "snowflake-arctic-embed2": (1024, 0.0),
+DIMENSIONS = {
+    "mistral-embed": 1024,
+    "codestral-embed": 1536,
+    "text-embedding-3-small": 1536,
+    "text-embedding-3-large": 3072,
+    "text-embedding-ada-002": 1536,
+    "nomic-embed-text": 768,
+    "mxbai-embed-large": 1024,
+    "bge-m3": 1024,
+    "all-minilm": 384,
+    "snowflake-arctic-embed2": 1024,
 }
 
 
@@ -97,7 +104,9 @@ class RemoteEmbedder:
         self._options = options
         self._tokenizer = PieceTokenizer()
         model, dimension = _model(name, self._provider, argument)
-        price = options.price_per_million_tokens
+        price = price_of(
+            name, model, told=options.price_per_million_tokens, table=dict(options.prices)
+        )
         self._spec = EmbedderSpec(
             provider=name,
             model=model,
@@ -105,7 +114,7 @@ class RemoteEmbedder:
             dimension=dimension,
             tokenizer=self._tokenizer.identity,
             max_input_tokens=self._provider.max_input_tokens,
-            price_per_million_tokens=known_price(model) if price is None else price,
+            price_per_million_tokens=price.per_million_tokens or 0.0,
         )
         self._client = ProviderClient(options.base_url or self._provider.base_url, options)
         self._limiter = limiter or Limiter(name, options.pace, options.limits.in_flight)
@@ -139,6 +148,14 @@ class RemoteEmbedder:
         """Embed texts in one request, with patience.
 
         Raises:
+            TransientError, RefusedInputError, StoppedError, UsageError: As `embed_counted`.
+        """
+        return self.embed_counted(texts).vectors
+
+    def embed_counted(self, texts: Sequence[str]) -> CountedVectors:
+        """Embed texts in one request, with patience, and say what the provider counted.
+
+        Raises:
             TransientError: The provider stayed busy or broken, or is out of reach.
             RefusedInputError: It refuses these texts, or so many at a time.
             StoppedError: It refuses the key, or there is no money left.
@@ -148,7 +165,7 @@ class RemoteEmbedder:
         answer = self._ask(texts, estimate, self._options.timeout_s, self._options.pace.retries)
         if answer.tokens and estimate:
             self._learn(answer.tokens / estimate, estimate)
-        return answer.vectors
+        return CountedVectors(vectors=answer.vectors, tokens=answer.tokens)
 
     def embed_question(self, question: str) -> Vectors:
         """Embed a question within a short time, since a person is waiting.
@@ -264,11 +281,6 @@ class _BrokenAnswerError(TransientError):
     """An answer with status 200 that is not what was asked for."""
 
 
-def known_price(model: str) -> float:
-    """Return the price per million tokens as far as it is known, else 0."""
-    return MODELS.get(model, (0, 0.0))[1]
-
-
 def _model(name: str, provider: Provider, argument: str) -> tuple[str, int]:
     """Return model and dimension of `MODEL@DIMENSION`."""
     model, _, dimension = argument.rpartition("@")
@@ -281,10 +293,10 @@ def _model(name: str, provider: Provider, argument: str) -> tuple[str, int]:
         if int(dimension) < 1:
             raise UsageError(f"embedder {name}:{argument}: the dimension is not above 0")
         return model, int(dimension)
-    found = MODELS.get(model) or MODELS.get(model.partition(":")[0])
+    found = DIMENSIONS.get(model) or DIMENSIONS.get(model.partition(":")[0])
     if found is None:
         raise UsageError(
             f"embedder {name}:{model}: the dimension of this model is not known here; say it, as "
             f"in {name}:{model}@1024"
         )
-    return model, found[0]
+    return model, found

@@ -58,6 +58,7 @@ class RemoteOptions:
         limits: What one request may hold.
         pace: What the provider allows.
         price_per_million_tokens: None for the price known for the model.
+        prices: Prices of single models, which go before the list prices known here.
     """
 
     base_url: str = ""
@@ -72,3 +73,4 @@ class RemoteOptions:
     )
     pace: PaceOptions = field(default_factory=PaceOptions)
     price_per_million_tokens: float | None = None
+    prices: tuple[tuple[str, float], ...] = ()

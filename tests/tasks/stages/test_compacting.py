@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from index_store.artifacts import Artifact
 from index_store.errors import UsageError
+from index_store.lexical.analysis import ANALYSIS, FIRST_ANALYSIS
 from index_store.manifest import HnswSettings, LexicalFiles, SearchMode, ShardEntry, ShardSearch
 from tasks.stages.compacting import (
     Cause,
@@ -41,7 +42,7 @@ def shard(
         deletions=FILE if dead else None,
         search=search,
         documents=FILE,
-        lexical=LexicalFiles(analysis="words", languages=("en",), files=(FILE,)),
+        lexical=LexicalFiles(analysis=ANALYSIS, languages=("en",), files=(FILE,)),
     )
 
 
@@ -129,9 +130,16 @@ def test_a_rebuild_rewrites_what_has_other_settings_and_nothing_else():
 
 def test_a_rebuild_gives_old_shards_the_files_that_they_lack():
     whole = shard("whole", 100)
-    shards = [whole, replace(shard("a", 100), lexical=None), replace(whole, id="b", documents=None)]
+    assert whole.lexical
+    older = replace(whole.lexical, analysis=FIRST_ANALYSIS)
+    shards = [
+        whole,
+        replace(whole, id="a", lexical=None),
+        replace(whole, id="b", documents=None),
+        replace(whole, id="c", lexical=older),
+    ]
     plan = plan_rebuild(shards, HnswSettings(), "flat", OPTIONS)
-    assert [merge.shards for merge in plan.merges] == [("a",), ("b",)]
+    assert [merge.shards for merge in plan.merges] == [("a",), ("b",), ("c",)]
 
 
 @pytest.mark.parametrize(

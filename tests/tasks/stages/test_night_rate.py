@@ -15,6 +15,7 @@ from tasks.stages.embedding import EmbeddingCounts
 from tasks.stages.night_rate import NightClocks, NightDesk
 from tasks.stages.purse import Purse
 from tasks.stages.run_options import NightOptions
+from tasks.stages.spending import Spend
 from tests.support.embedding_batches import NightBehaviour
 from tests.support.embedding_desk import PRICE, ServedDesk, desk, words
 from tests.support.embedding_server import KEY, Behaviour
@@ -81,7 +82,8 @@ def test_all_texts_come_at_half_the_price_and_nothing_is_left_behind():
     with night(shuffled=True) as it:
         counts = it.pass_by()
         it.it.assert_right(TEXTS)
-        assert (counts.texts, counts.tokens, counts.night_tokens) == (100, TOKENS, TOKENS)
+        assert (counts.texts, counts.tokens) == (100, TOKENS)
+        assert counts.spends == {".": Spend(tokens=TOKENS, told=TOKENS, night=TOKENS)}
         assert it.purse.spent == pytest.approx(0.5 * TOKENS * PRICE / 1_000_000)
         assert it.finish_directly().requests == 0
         assert len(it.it.server.batches.jobs) == 3
@@ -121,7 +123,9 @@ def test_what_did_not_come_is_embedded_directly_and_the_purse_paid_for_what_came
 
 def test_a_job_that_the_provider_has_forgotten_is_forgotten_too_but_counts_as_paid():
     with night(forgetful=True) as it:
-        assert it.pass_by() == EmbeddingCounts()
+        counts = it.pass_by()
+        assert counts.texts == 0
+        assert counts.spends == {".": Spend(tokens=TOKENS, night=TOKENS)}
         assert it.purse.spent == pytest.approx(0.5 * TOKENS * PRICE / 1_000_000)
         assert it.finish_directly().texts == 100
         assert it.records() == 0
