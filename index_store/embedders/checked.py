@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from index_store.embedder import CountedVectors, MeteredEmbedder, Embedder, Vectors
+from index_store.embedder import CountedVectors, Embedder, MeteredEmbedder, Vectors
 from index_store.errors import TransientError, UsageError
 
 NORM_TOLERANCE = 1e-3
