@@ -28,6 +28,7 @@ from tasks.embed import embed_at_night_rate, embed_chunks
 from tasks.parse import parse_documents
 from tasks.plan import plan_run
 from tasks.publish import promote_version, publish_version
+from tasks.recording import recorded
 from tasks.references import (
     BatchReference,
     CandidateReference,
@@ -77,6 +78,7 @@ def reindex(settings: Settings) -> RunReport:
     # Task runs would take over the tags of the flow run, and wait for a slot for each of them.
     with (
         TagsContext(current_tags=set()),
+        recorded("reindex", options, timeline),
         resources(options),
         spread_out(settings, options.run),
     ):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tasks.stages.diffing import Action, Plan
 from tasks.stages.spending import RunCost
+from tasks.stages.stretches import Stretch
 
 SHOWN_POOR = 20
 SHOWN_ITEMS = 200  # rows of a table that a person still scrolls through
@@ -84,6 +85,8 @@ class RunReport:
         skipped: Entries of the source that are no documents, with the reason.
         warnings: What a person should look at.
         findings: Results of the checks.
+        timeline: When each stage was at work.
+        figures: Measured quality by name, such as of golden questions.
     """
 
     run: str
@@ -105,6 +108,13 @@ class RunReport:
     skipped: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = field(default_factory=tuple)
+    timeline: tuple[Stretch, ...] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def blocked_by(self) -> tuple[Finding, ...]:
+        """The checks that keep the version out of production."""
+        return tuple(finding for finding in self.findings if finding.blocks)
 
     def as_json(self) -> dict[str, object]:
         """Return the report as plain values for `--json` and for the store."""
@@ -145,6 +155,8 @@ class RunReport:
                 }
                 for entry in self.findings
             ],
+            "timeline": [stretch.as_json() for stretch in self.timeline],
+            "figures": dict(self.figures),
         }
 
 
