@@ -7,6 +7,7 @@ Invariants: composition only; batches are the unit, a batch embeds while the nex
 come from our own records, never from Prefect's.
 """
 
+import os
 from typing import Any
 
 from prefect import flow
@@ -27,6 +28,7 @@ from tasks.embed import embed_at_night_rate, embed_chunks
 from tasks.parse import parse_documents
 from tasks.plan import plan_run
 from tasks.publish import promote_version, publish_version
+from tasks.recording import recorded
 from tasks.references import (
     BatchReference,
     CandidateReference,
@@ -74,11 +76,12 @@ def reindex(settings: Settings) -> RunReport:
         StoppedError: The tripwire, or a check that did not pass; production is as it was.
         ConflictError: Another run published first.
     """
-    options = run_options(with_key(settings), new_run_id())
+    options = run_options(with_key(settings, os.environ), new_run_id())
     progress, timeline = Progress(options), Timeline(began_at_ms=system_clock_ms())
     # Task runs would take over the tags of the flow run, and wait for a slot for each of them.
     with (
         TagsContext(current_tags=set()),
+        recorded("reindex", options, timeline),
         resources(options),
         spread_out(settings, options.run),
     ):

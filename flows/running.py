@@ -30,10 +30,8 @@ def run_flow(settings: Settings, *, as_json: bool) -> None:
     open_storage(settings.store)
     open_run_embedder(options.embed).close()
     started = time.time()
-    # Prefect keeps parameters; a secret is read from the environment where it is needed.
-    told = settings.model_copy(update={"mistral_api_key": None})
     tags = (f"collection:{settings.collection}", f"embedder:{settings.embedder}")
-    report = call_flow(_load, told, tags=tags)
+    report = call_flow(_load, settings, tags=tags)
     start = max(0.0, report.began_at_ms / 1000 - started)
     report = replace(report, seconds={"start": start, **report.seconds})
     wall = time.time() - started

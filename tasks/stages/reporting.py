@@ -11,6 +11,7 @@ from typing import Any
 from tasks.stages.diffing import Action, Plan
 from tasks.stages.remedies import remedy
 from tasks.stages.spending import RunCost
+from tasks.stages.stretches import Stretch
 
 SHOWN_POOR = 20
 SHOWN_ITEMS = 200  # rows of a table that a person still scrolls through
@@ -90,6 +91,8 @@ class RunReport:
         skipped: Entries of the source that are no documents, with the reason.
         warnings: What a person should look at.
         findings: Results of the checks.
+        timeline: When each stage was at work.
+        figures: Measured quality by name, such as of golden questions.
     """
 
     run: str
@@ -111,6 +114,13 @@ class RunReport:
     skipped: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = field(default_factory=tuple)
+    timeline: tuple[Stretch, ...] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def blocked_by(self) -> tuple[Finding, ...]:
+        """The checks that keep the version out of production."""
+        return tuple(finding for finding in self.findings if finding.blocks)
 
     def as_json(self) -> dict[str, object]:
         """Return the report as plain values for `--json` and for the store."""
@@ -143,6 +153,8 @@ class RunReport:
                 }
                 for entry in self.findings
             ],
+            "timeline": [stretch.as_json() for stretch in self.timeline],
+            "figures": dict(self.figures),
         }
 
 
