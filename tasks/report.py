@@ -28,6 +28,7 @@ from tasks.stages.reporting import (
 )
 from tasks.stages.run_files import read_plan, remove_run, remove_stale_runs
 from tasks.stages.run_options import RunOptions
+from tasks.stages.run_records import record_of, write_record
 
 logger = logging.getLogger("nightpress.report")
 
@@ -46,8 +47,10 @@ def report_unchanged(options: RunOptions, plan: PlanReference, timeline: Timelin
             price=workshop(options).price,
             seconds=timeline.seconds(),
             began_at_ms=timeline.began_at_ms,
+            timeline=timeline.stretches(),
         ),
     )
+    write_record(storage, record_of(report, system_clock_ms()))
     _show(options, report)
     _clear(options)
     return report
@@ -71,10 +74,13 @@ def report_version(
         findings=trail.validation.findings,
         seconds=timeline.seconds(),
         began_at_ms=timeline.began_at_ms,
+        timeline=timeline.stretches(),
+        figures=trail.validation.figures,
     )
     stored = read_plan(storage, plan.key)
     report = conclude(storage, options, stored, trail.published.version, work)
     store_report(storage, report)
+    write_record(storage, record_of(report, system_clock_ms()))
     _show(options, report)
     state = CommitLog(storage, options.collection).read()
     create_markdown_artifact(

@@ -27,6 +27,7 @@ from tasks.stages.reporting import Finding, RejectedDocument, RunReport
 from tasks.stages.run_files import StoredPlan
 from tasks.stages.run_options import RunOptions
 from tasks.stages.spending import RunCost
+from tasks.stages.stretches import Stretch
 
 SHOWN_WARNINGS = 50
 
@@ -43,6 +44,8 @@ class Work:
         findings: Results of the checks.
         seconds: Wall-clock seconds per stage.
         began_at_ms: When the run began, milliseconds since the epoch.
+        timeline: When each stage was at work.
+        figures: Measured quality by name.
     """
 
     outcomes: Sequence[DocumentOutcome] = ()
@@ -52,6 +55,8 @@ class Work:
     findings: tuple[Finding, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     began_at_ms: int = 0
+    timeline: tuple[Stretch, ...] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 def conclude(
@@ -106,6 +111,8 @@ def conclude(
         skipped=tuple((entry.uri, entry.reason) for entry in stored.skipped),
         warnings=(*_due(manifest, options), *_warnings(work.outcomes)),
         findings=work.findings,
+        timeline=work.timeline,
+        figures=work.figures,
     )
 
 
@@ -122,7 +129,7 @@ def rejected_documents(catalog: Catalog) -> tuple[RejectedDocument, ...]:
 
 
 def documents_without_chunks(catalog: Catalog) -> tuple[str, ...]:
-    """Return the documents whose whole text is shorter than the least chunk, sorted by uri."""
+    """Return the documents of which the chunker kept nothing, sorted by uri."""
     return tuple(record.uri for record in _notable(catalog) if record.rejection is None)
 
 

@@ -5,10 +5,13 @@ Invariants: pure; every count comes from the run's own records; no document text
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from tasks.stages.diffing import Action, Plan
+from tasks.stages.remedies import remedy
 from tasks.stages.spending import RunCost
+from tasks.stages.stretches import Stretch
 
 SHOWN_POOR = 20
 SHOWN_ITEMS = 200  # rows of a table that a person still scrolls through
@@ -29,6 +32,10 @@ class RejectedDocument:
     reason: str
     detail: str
     attempts: int = 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what machines read, with what a person can do about it."""
+        return {**asdict(self), "remedy": remedy(self.reason)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,12 +85,14 @@ class RunReport:
         seconds: Wall-clock seconds per stage.
         promoted: Whether production is the version.
         rejections: Standing rejections, sorted by uri.
-        without_chunks: Documents whose whole text is shorter than the least chunk.
+        without_chunks: Documents of which the chunker kept nothing.
         quality: Documents of every quality of text, by its name.
         poor: Documents whose text came out poor, sorted by uri.
         skipped: Entries of the source that are no documents, with the reason.
         warnings: What a person should look at.
         findings: Results of the checks.
+        timeline: When each stage was at work.
+        figures: Measured quality by name, such as of golden questions.
     """
 
     run: str
@@ -105,6 +114,13 @@ class RunReport:
     skipped: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = field(default_factory=tuple)
+    timeline: tuple[Stretch, ...] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def blocked_by(self) -> tuple[Finding, ...]:
+        """The checks that keep the version out of production."""
+        return tuple(finding for finding in self.findings if finding.blocks)
 
     def as_json(self) -> dict[str, object]:
         """Return the report as plain values for `--json` and for the store."""
@@ -121,15 +137,7 @@ class RunReport:
             "cost": self.cost.as_json(),
             "seconds": {stage: round(spent, 3) for stage, spent in self.seconds.items()},
             "promoted": self.promoted,
-            "rejections": [
-                {
-                    "uri": entry.uri,
-                    "reason": entry.reason,
-                    "detail": entry.detail,
-                    "attempts": entry.attempts,
-                }
-                for entry in self.rejections
-            ],
+            "rejections": [entry.as_json() for entry in self.rejections],
             "without_chunks": list(self.without_chunks),
             "quality": dict(self.quality),
             "poor": list(self.poor),
@@ -145,6 +153,8 @@ class RunReport:
                 }
                 for entry in self.findings
             ],
+            "timeline": [stretch.as_json() for stretch in self.timeline],
+            "figures": dict(self.figures),
         }
 
 
@@ -166,7 +176,7 @@ def summary_markdown(report: RunReport) -> str:
         ]
         parts.append(_table(("check", "result", "found", "what it protects"), rows))
     if report.without_chunks:
-        parts.append(f"{len(report.without_chunks):,} documents are too short for a chunk.")
+        parts.append(f"{len(report.without_chunks):,} documents gave no chunk.")
     if report.poor:
         shown = ", ".join(escape_markdown(uri) for uri in report.poor[:SHOWN_POOR])
         more = f" and {len(report.poor) - SHOWN_POOR:,} more" if report.poor[SHOWN_POOR:] else ""
@@ -219,7 +229,10 @@ def rejections_markdown(report: RunReport, retry_command: str) -> str:
         return "No document is rejected.\n"
     grouped = Counter(entry.reason for entry in report.rejections)
     parts = [
-        _table(("reason", "documents"), [(r, str(n)) for r, n in grouped.most_common()]),
+        _table(
+            ("reason", "documents", "what helps"),
+            [(reason, str(count), remedy(reason)) for reason, count in grouped.most_common()],
+        ),
         f"Try them again with `{retry_command}`.",
         _table(
             ("document", "reason", "detail", "attempts"),

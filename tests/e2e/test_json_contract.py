@@ -46,7 +46,7 @@ def test_every_command_keeps_its_json_keys(nightpress: CommandLine, source: Path
     assert run["seconds"].keys() >= {"start", "scan", "plan", "parse", "embed", "build", "publish"}
     assert run["parent"] is None
     assert run["promoted"] is True
-    assert run["without_chunks"] == ["short.txt"]
+    assert run["without_chunks"] == []
     assert [(entry["uri"], entry["reason"]) for entry in run["rejections"]] == [
         ("bad.pdf", "corrupt")
     ]
@@ -59,6 +59,26 @@ def test_every_command_keeps_its_json_keys(nightpress: CommandLine, source: Path
     assert again["documents"]["kept"] == 3
     assert again["embedding"] == {"texts": 0, "tokens": 0, "requests": 0, "reused": 0}
     assert "parse" not in again["seconds"]
+    check_runs(nightpress, run, source)
+
+
+def check_runs(nightpress: CommandLine, run: dict[str, Any], source: Path) -> None:
+    """Break the source and compare what is told of the runs with how each of them ended."""
+    source.rename(source.with_name("elsewhere"))
+    nightpress("run", code=3)
+    told = nightpress("runs", "--json").json
+    assert [each["end"] for each in told["runs"]] == ["stopped", "unchanged", "published"]
+    stopped, unchanged, published = told["runs"]
+    assert str(source) in stopped["reason"]
+    assert stopped.keys() == published.keys()
+    assert published["documents"] == run["documents"]
+    assert published["cost"].items() <= run["cost"].items()
+    assert unchanged["version"] == published["version"] == run["version"]
+    assert published["seconds_in_all"] >= max(published["seconds"].values())
+    assert told["unfinished"] == []
+    assert nightpress("runs", "--limit", "1").out.count("\n") == 2
+    assert {each["stage"] for each in run["timeline"]} >= {"scan", "parse", "build", "publish"}
+    assert all(0 <= each["start_s"] <= each["end_s"] for each in run["timeline"])
 
 
 def check_looks(nightpress: CommandLine, run: dict[str, Any]) -> None:
