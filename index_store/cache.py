@@ -14,14 +14,14 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from index_store.artifacts import Artifact, check_file
 from index_store.clock import system_clock_ms
-from index_store.errors import CorruptArtifactError, TransientError
+from index_store.errors import CorruptArtifactError, NoRoomError, TransientError
 from index_store.storage.base import TEMPORARY_PREFIX, Storage
 from index_store.streaming import read_blocks
 
@@ -119,6 +119,22 @@ class LocalCache:
         except OSError as error:
             raise TransientError(f"cache {self._options.folder}: {error.strerror}") from error
 
+    def reserve(self, artifacts: Iterable[Artifact]) -> None:
+        """See that all copies of a version that are not here yet will fit, before the first one.
+
+        Raises:
+            NoRoomError: They will not, also when all that nobody uses is removed.
+            TransientError: The folder could not be read.
+        """
+        folder = self._options.folder
+        sizes = {each.sha256: each.size_bytes for each in artifacts}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            missing = [size for name, size in sizes.items() if not (folder / name).exists()]
+            self._free(sum(missing), f"{len(missing)} copies")
+        except OSError as error:
+            raise TransientError(f"cache {folder}: {error.strerror}") from error
+
     def _existing(self, artifact: Artifact) -> Lease | None:
         path = self._options.folder / artifact.sha256
         try:
@@ -192,12 +208,17 @@ class LocalCache:
                 "cache %s: %d bytes in use and %d wanted are more than the budget of %d",
                 *(folder, left_bytes, artifact.size_bytes, limit_bytes),
             )
-        if _free_bytes(folder) < artifact.size_bytes:
+        self._free(artifact.size_bytes, f"copy of {artifact.key}")
+
+    def _free(self, needed_bytes: int, what: str) -> None:
+        """Remove copies that nobody uses if the disk is too full without that."""
+        folder = self._options.folder
+        if _free_bytes(folder) < needed_bytes:
             self._evict(0)
         free_bytes = _free_bytes(folder)
-        if free_bytes < artifact.size_bytes:
-            raise TransientError(
-                f"copy of {artifact.key} in {folder}: {artifact.size_bytes} bytes needed, "
+        if free_bytes < needed_bytes:
+            raise NoRoomError(
+                f"{what} in {folder}: {needed_bytes} bytes needed, "
                 f"{free_bytes} free; make room or move the cache"
             )
 
@@ -223,7 +244,8 @@ class LocalCache:
 
 def _files(folder: Path) -> list[Path]:
     try:
-        return list(folder.iterdir())
+        with os.scandir(folder) as entries:
+            return [Path(entry.path) for entry in entries if entry.is_file(follow_symlinks=False)]
     except FileNotFoundError:
         return []
 

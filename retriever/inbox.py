@@ -111,6 +111,8 @@ class Inbox:
             if isinstance(size, Refused):
                 return size
             return await to_thread.run_sync(_appear, part, folder / name, size)
+        except TimeoutError:  # of who sends, not of the disk
+            raise
         except OSError as error:
             raise TransientError(f"the inbox cannot be written: {error.strerror}") from error
         finally:

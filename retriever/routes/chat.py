@@ -4,6 +4,7 @@ Invariants: fields that are not known here are accepted; a stream is `text/event
 with `[DONE]`, also after an error; when the reader leaves, nothing goes on upstream.
 """
 
+import logging
 import time
 from collections.abc import AsyncIterator
 from uuid import uuid4
@@ -12,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 from starlette.responses import StreamingResponse
 
-from index_store.errors import IndexStoreError, TransientError
+from index_store.errors import IndexStoreError, NotFoundError, TransientError
 from index_store.search_options import AdaptiveK, SearchOptions
 from retriever.access import Caller
 from retriever.answers import Json
@@ -23,11 +24,10 @@ from retriever.chat.language import language_of
 from retriever.chat.sources import Source, number_sources, source_event, status_event
 from retriever.chat.task_answers import task_answer
 from retriever.chat.wire import DONE, Envelope
-from retriever.live import LiveCollection
 from retriever.query import Query
-from retriever.routes.house import House, caller_of
+from retriever.routes.house import Found, House, caller_of
 from retriever.routes.replies import (
-    read_body,
+    REQUEST_ID,
     refuse,
     refuse_collection,
     refuse_invalid,
@@ -35,6 +35,7 @@ from retriever.routes.replies import (
     reply,
 )
 
+logger = logging.getLogger(__name__)
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 HITS_PER_DOCUMENT = 3
 
@@ -45,26 +46,21 @@ def add_chat(app: FastAPI, house: House) -> None:
     extra = {"requestBody": {"content": schema, "required": True}}
 
     @app.post("/v1/chat/completions", openapi_extra=extra)
-    async def complete(request: Request) -> Response:
+    async def complete(request: Request, version: str | None = None) -> Response:
         """Answer the last question of a chat from a collection, with numbered sources."""
-        body = await read_body(request, house.options.max_chat_bytes)
-        if isinstance(body, Response):
-            return body
-        try:
-            chat = ChatRequest.model_validate_json(body)
-        except ValidationError as error:
-            return refuse_invalid(error)
-        try:
-            collection = house.live.find(chat.model)
-        except IndexStoreError as error:
-            return refuse_collection(error, "model")
+        chat = await _read(house, request)
+        if isinstance(chat, Response):
+            return chat
         header = request.headers.get(house.options.chat.task_header, "")
         wanted = read_chat(chat, header)
         if wanted is None:
             return refuse(400, "there is no message of a user", "invalid_value", "messages")
         if isinstance(wanted, Task):
             return await _answer_task(house, chat, wanted)
-        return await _answer_question(house, chat, wanted, collection, caller_of(request))
+        found = await _find(house, chat.model, wanted, caller_of(request), version)
+        if isinstance(found, Response):
+            return found
+        return await _answer_question(house, chat, wanted, found)
 
     app.add_api_route("/chat/completions", complete, methods=["POST"], include_in_schema=False)
 
@@ -86,6 +82,35 @@ def chat_query(question: str, house: House, caller: Caller, max_chars: int) -> Q
     )
 
 
+async def _read(house: House, request: Request) -> ChatRequest | Response:
+    body = await house.read_body(request, house.options.max_chat_bytes)
+    if isinstance(body, Response):
+        return body
+    try:
+        chat = ChatRequest.model_validate_json(body)
+    except ValidationError as error:
+        return refuse_invalid(error)
+    try:
+        house.live.find(chat.model)
+    except IndexStoreError as error:
+        return refuse_collection(error, "model")
+    return chat
+
+
+async def _find(
+    house: House, model: str, asked: Asked, caller: Caller, version: str | None
+) -> Found | Response:
+    query = chat_query(asked.search_text, house, caller, house.options.max_query_chars)
+    if not query.text.strip():
+        return refuse(400, "the question is empty", "invalid_value", "messages")
+    try:
+        return await house.search(caller, house.live.find(model), query, version)
+    except NotFoundError as error:
+        return refuse(404, str(error), "version_not_found", "version")
+    except IndexStoreError as error:
+        return refuse_search(model, error)
+
+
 async def _answer_task(house: House, chat: ChatRequest, task: Task) -> Response:
     """Answer one of Open WebUI's own tasks: by the model, or from the person's words."""
     said = ""
@@ -100,18 +125,9 @@ async def _answer_task(house: House, chat: ChatRequest, task: Task) -> Response:
     return reply(200, _envelope(chat.model).whole(task.prompt, said, "", ()))
 
 
-async def _answer_question(
-    house: House, chat: ChatRequest, asked: Asked, collection: LiveCollection, caller: Caller
-) -> Response:
-    query = chat_query(asked.search_text, house, caller, house.options.max_query_chars)
-    if not query.text.strip():
-        return refuse(400, "the question is empty", "invalid_value", "messages")
-    try:
-        found = await house.search(caller, collection, query)
-    except IndexStoreError as error:
-        return refuse_search(collection.name, error)
+async def _answer_question(house: House, chat: ChatRequest, asked: Asked, found: Found) -> Response:
     sources = number_sources(found.hits, house.options.links)
-    headers = {"X-Index-Version": found.version}
+    headers = dict(found.headers)
     parts = answer(
         asked,
         sources,
@@ -176,7 +192,10 @@ async def _streamed(
         if chat.stream_options is not None and chat.stream_options.include_usage:
             yield envelope.usage(asked.question, said)
     except TransientError as error:
-        yield envelope.error(str(error), "model_unavailable")
+        yield envelope.error(str(error), "model_unavailable", REQUEST_ID.get())
+    except Exception:  # the stream is under way, so this is the last chance to tell
+        logger.exception("request %s", REQUEST_ID.get())
+        yield envelope.error("something went wrong here", "internal", REQUEST_ID.get())
     yield DONE
 
 

@@ -112,6 +112,10 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
 }
 # What only commands that look or serve heed, shown by tests of those.
 ELSEWHERE = {
+    "follow",
+    "memory_reserve_mib",
+    "drain_s",
+    "max_connections",
     "chat_url",
     "chat_models",
     "chat_api_key",
