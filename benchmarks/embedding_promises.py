@@ -62,8 +62,9 @@ def main() -> None:
 
 def use_limits(minutes: float) -> None:
     """Print how much of 60 requests and 200,000 tokens a minute is used after the first minute."""
-    print("| binding limit | use after the first minute | 429s | requests |\n|---|---|---|---|")
-    for binding, count in (("requests", 14), ("tokens", 400)):
+    print("| binding limit | texts | use after the first minute | 429s | requests |")
+    print("|---|---|---|---|---|")
+    for binding, count in (("requests", 14), ("tokens", 400), ("tokens", 46)):
         behaviour = Behaviour(
             requests_per_minute=60,
             tokens_per_minute=200_000,
@@ -92,7 +93,7 @@ def use_limits(minutes: float) -> None:
         use = amount * MINUTE_S / seconds / limit
         refused = len(steady) - len(kept)
         print(
-            f"| {binding} | {use:.4f} | {refused} | {len(steady)} |",
+            f"| {binding} | {count} words | {use:.4f} | {refused} | {len(steady)} |",
             flush=True,
         )
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -97,13 +98,17 @@ def remote_options(settings: Settings) -> RemoteOptions:
     """Return how an embedding provider over the network is reached.
 
     Raises:
-        UsageError: The file of the key cannot be read.
+        UsageError: The file of the key cannot be read, or the address holds a password.
     """
+    if "@" in urlsplit(settings.embed_url).netloc:
+        raise UsageError(
+            "embed_url holds a name or password, which would be shown; give it as embed_api_key"
+        )
     return RemoteOptions(
         base_url=settings.embed_url,
         key=_key(settings),
         timeout_s=settings.embed_timeout_s,
-        proxy=settings.embed_proxy,
+        proxy=settings.embed_proxy.get_secret_value(),
         ca_bundle=settings.embed_ca_bundle,
         limits=RequestLimits(
             texts=settings.embed_request_texts,

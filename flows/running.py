@@ -30,10 +30,8 @@ def run_flow(settings: Settings, *, as_json: bool) -> None:
     open_storage(settings.store)
     open_run_embedder(options.embed).close()
     started = time.time()
-    # Prefect keeps parameters; a secret is read from the environment where it is needed.
-    told = settings.model_copy(update={"mistral_api_key": None})
     tags = (f"collection:{settings.collection}", f"embedder:{settings.embedder}")
-    report = call_flow(_load, told, tags=tags)
+    report = call_flow(_load, settings, tags=tags)
     start = max(0.0, report.began_at_ms / 1000 - started)
     report = replace(report, seconds={"start": start, **report.seconds})
     wall = time.time() - started
@@ -70,8 +68,8 @@ def _print(report: RunReport, wall: float) -> None:
     click.echo(f"seconds: {stages}; {wall:.1f} in all")
     if report.without_chunks:
         click.echo(
-            f"{len(report.without_chunks)} documents are too short for a chunk: "
-            "see without_chunks in --json, and the setting min_chunk_chars"
+            f"{len(report.without_chunks)} documents gave no chunk: "
+            "see without_chunks in --json, and the setting chunker"
         )
     if report.rejections:
         click.echo("rejected:")

@@ -151,11 +151,18 @@ class CountedVectors:
 
 
 @runtime_checkable
-class CountingEmbedder(Protocol):
-    """An embedder whose provider says what it counted."""
+class MeteredEmbedder(Protocol):
+    """An embedder whose provider counts tokens and allows so many a minute."""
 
     def embed_counted(self, texts: Sequence[str]) -> CountedVectors:
         """Embed as `Embedder.embed` does, with the same errors."""
+        ...
+
+    def room(self) -> int | None:
+        """Return how many tokens the next request should have so that a minute is filled.
+
+        As `RequestLimits.tokens` counts; None when tokens do not matter.
+        """
         ...
 
 

@@ -30,7 +30,11 @@ class EmbeddingSettings(BaseModel):
     embed_url: str = Field(
         "", description="Address of the embedding API; empty for the provider's usual one"
     )
-    embed_proxy: str = Field("", description="HTTP proxy on the way to the embedding API")
+    embed_proxy: SecretStr = Field(
+        SecretStr(""),
+        description="HTTP proxy on the way to the embedding API; never printed, as it may hold a "
+        "password",
+    )
     embed_ca_bundle: str = Field("", description="File of certificates that are trusted there")
     embed_timeout_s: float = Field(
         60, gt=0, description="Seconds until the last byte of one answer of the embedding API"

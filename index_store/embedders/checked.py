@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from index_store.embedder import CountedVectors, CountingEmbedder, Embedder, Vectors
+from index_store.embedder import CountedVectors, Embedder, MeteredEmbedder, Vectors
 from index_store.errors import TransientError, UsageError
 
 NORM_TOLERANCE = 1e-3
@@ -47,7 +47,7 @@ def embed_counted(
     for position, text in enumerate(texts):
         if not text.strip():
             raise UsageError(f"{name}: text {position} of {len(texts)} is blank")
-    if isinstance(embedder, CountingEmbedder):
+    if isinstance(embedder, MeteredEmbedder):
         counted = embedder.embed_counted(texts)
     else:
         counted = CountedVectors(vectors=embedder.embed(texts))

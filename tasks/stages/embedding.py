@@ -14,7 +14,13 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from index_store.embedder import CountedVectors, Embedder, Vectors, text_tokens
+from index_store.embedder import (
+    CountedVectors,
+    Embedder,
+    MeteredEmbedder,
+    Vectors,
+    text_tokens,
+)
 from index_store.embedders.checked import embed_counted
 from index_store.embedders.packing import pack
 from index_store.embeddings import EmbeddingStore
@@ -193,15 +199,14 @@ class _Work:
 
     def do(self) -> None:
         """Embed and store; a request that is refused comes back in halves."""
-        waiting = [list(request) for request in pack(self._sizes(), self._limits)]
-        waiting.reverse()
+        waiting = self._packed(range(len(self._wanted)))
         with _threads(self._limits.in_flight) as pool:
             out: dict[Future[CountedVectors], _Sent] = {}
             try:
                 while waiting or out:
                     waiting = self._repacked(waiting)
                     while waiting and len(out) < self._limits.in_flight:
-                        places = waiting.pop()
+                        places, waiting = self._next(waiting)
                         aside = self._purse.pay(self._tokens(places))
                         texts = [self._wanted[place].text for place in places]
                         send = partial(embed_counted, self._embedder, texts, most=len(texts))
@@ -213,8 +218,31 @@ class _Work:
                 self._keep_the_rest(out)
                 raise
 
-    def _sizes(self) -> list[int]:
-        return [each.tokens for each in self._wanted]
+    def _next(self, waiting: list[list[int]]) -> tuple[list[int], list[list[int]]]:
+        """Take the next request: a whole one, or as much of it as fills the minute's limit.
+
+        Returns:
+            The request, and what waits then; what was left out of it is packed anew.
+        """
+        *rest, whole = waiting
+        room = self._embedder.room() if isinstance(self._embedder, MeteredEmbedder) else None
+        if room is None or self._tokens(whole) <= room:
+            return whole, rest
+        taken: list[int] = []
+        for place in sorted(whole, key=lambda each: -self._wanted[each].tokens):
+            if self._wanted[place].tokens <= room:
+                taken.append(place)
+                room -= self._wanted[place].tokens
+        if not taken:
+            return whole, rest
+        left = set(whole).difference(taken)
+        return sorted(taken), self._packed([*left, *(each for some in rest for each in some)])
+
+    def _packed(self, places: Sequence[int]) -> list[list[int]]:
+        """Pack texts into requests; the last is sent first."""
+        packed = pack([self._wanted[place].tokens for place in places], self._limits)
+        packed.reverse()
+        return [[places[each] for each in request] for request in packed]
 
     def _tokens(self, places: Sequence[int]) -> int:
         return sum(self._wanted[place].tokens for place in places)
@@ -309,9 +337,7 @@ class _Work:
         if now.texts >= before.texts and _is_near(before.tokens, now.tokens):
             return waiting
         self._limits = now
-        places = [place for request in waiting for place in request]
-        packed = pack([self._wanted[place].tokens for place in places], now)
-        return [[places[each] for each in request] for request in packed]
+        return self._packed([place for request in waiting for place in request])
 
     def _count(self, more: EmbeddingCounts) -> None:
         self.counts = total([self.counts, more])

@@ -4,9 +4,11 @@ Invariants: pure; every count comes from the run's own records; no document text
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from tasks.stages.diffing import Action, Plan
+from tasks.stages.remedies import remedy
 from tasks.stages.spending import RunCost
 from tasks.stages.stretches import Stretch
 
@@ -28,6 +30,10 @@ class RejectedDocument:
     reason: str
     detail: str
     attempts: int = 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what machines read, with what a person can do about it."""
+        return {**asdict(self), "remedy": remedy(self.reason)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +83,7 @@ class RunReport:
         seconds: Wall-clock seconds per stage.
         promoted: Whether production is the version.
         rejections: Standing rejections, sorted by uri.
-        without_chunks: Documents whose whole text is shorter than the least chunk.
+        without_chunks: Documents of which the chunker kept nothing.
         quality: Documents of every quality of text, by its name.
         poor: Documents whose text came out poor, sorted by uri.
         skipped: Entries of the source that are no documents, with the reason.
@@ -129,15 +135,7 @@ class RunReport:
             "cost": self.cost.as_json(),
             "seconds": {stage: round(spent, 3) for stage, spent in self.seconds.items()},
             "promoted": self.promoted,
-            "rejections": [
-                {
-                    "uri": entry.uri,
-                    "reason": entry.reason,
-                    "detail": entry.detail,
-                    "attempts": entry.attempts,
-                }
-                for entry in self.rejections
-            ],
+            "rejections": [entry.as_json() for entry in self.rejections],
             "without_chunks": list(self.without_chunks),
             "quality": dict(self.quality),
             "poor": list(self.poor),

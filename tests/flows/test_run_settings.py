@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from flows.links import link_options
 from flows.run_settings import available_cores, new_run_id, run_options
+from flows.secret_blocks import with_key
 from flows.serving import rerank_options
 from flows.settings import Settings, load_settings
 from index_store.errors import UsageError
@@ -255,6 +256,29 @@ def test_the_key_for_mistral_goes_to_nobody_else():
     for embedder, expected in (("mistral", SecretStr("secret")), ("openai:m@3", None)):
         settings = load_settings({"embedder": embedder}, environment).settings
         assert run_options(settings, "run-1").embed.remote.key == expected
+
+
+def test_a_key_is_looked_for_where_the_settings_of_a_kept_flow_run_hold_none():
+    masked = {"embed_api_key": "**********", "mistral_api_key": "**********"}
+    environment = {"MISTRAL_API_KEY": "mistral's", "NIGHTPRESS_EMBED_API_KEY": "anybody's"}
+    found = with_key(Settings(**masked), environment)  # type: ignore[arg-type]
+    assert found.embed_api_key == SecretStr("anybody's")
+    assert found.mistral_api_key == SecretStr("mistral's")
+    file = with_key(Settings(embed_key_file="key"), environment)
+    assert file.embed_api_key is None  # the file is read where it is needed
+    given = with_key(Settings(embed_api_key=SecretStr("given")), environment)
+    assert given.embed_api_key == SecretStr("given")
+    assert with_key(Settings(), {}) == Settings()
+
+
+def test_no_address_may_hold_a_password_but_that_of_a_proxy_which_is_not_shown():
+    with pytest.raises(UsageError, match="embed_url holds a name or password") as refused:
+        run_options(Settings(source=("/x",), embed_url="https://me:sesame@host/v1"), "run-1")
+    assert "sesame" not in str(refused.value)
+    settings = load_settings({"embed_proxy": "http://me:sesame@proxy", "source": "/x"}, {}).settings
+    options = run_options(settings, "run-1")
+    assert options.embed.remote.proxy == "http://me:sesame@proxy"
+    assert "sesame" not in f"{settings!r}{options!r}{settings.model_dump_json()}"
 
 
 def test_the_settings_of_reranking_reach_the_retriever():

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from math import sqrt
 
 from index_store.embedder import (
     CountedVectors,
@@ -24,7 +25,7 @@ from index_store.embedders.prices import price_of
 from index_store.embedders.remote.client import ProviderClient
 from index_store.embedders.remote.limiter import Limiter
 from index_store.embedders.remote.options import RemoteOptions
-from index_store.embedders.remote.pace import whole_share
+from index_store.embedders.remote.pace import LEAST_SURPRISE, SURPRISE
 from index_store.embedders.remote.refusals import Refusal, RefusalKind, refusal
 from index_store.embedders.remote.wire import OllamaWire, OpenAIWire, Wire, WireAnswer
 from index_store.errors import (
@@ -39,6 +40,8 @@ BROKEN_ANSWERS = 5  # answers in a row that are no vectors, after which the prov
 QUESTION_RETRIES = 1
 SAMPLE_PIECES = 500  # tokens of ours in a request that tells how the provider counts
 LEARNED_SHARE = 0.3  # of the last answer in the mean of tokens that the provider counts
+SPREAD_SHARE = 0.1  # of the last answer in the spread of its counts about that mean
+DEVIATIONS = 2.5  # standard deviations that a count may lie beside the mean
 SMALLEST_SHARE = 8  # refusals lower a limit to no less than this part of what was set
 
 
@@ -122,6 +125,7 @@ class RemoteEmbedder:
         self._has_sample = False
         self._tokens_per_piece = 1.0  # of the fullest requests, for packing
         self._mean_per_piece = 1.0  # for the pace
+        self._spread = (SURPRISE / DEVIATIONS) ** 2  # of counts about their mean, squared
         self._limits = options.limits
 
     @property
@@ -138,11 +142,19 @@ class RemoteEmbedder:
     def limits(self) -> RequestLimits:
         """What one request may hold, in our tokens, by what the provider counted so far."""
         with self._lock:
-            limits, highest, mean = self._limits, self._tokens_per_piece, self._mean_per_piece
+            limits, highest = self._limits, self._tokens_per_piece
         if limits.tokens is None:
             return limits
-        share = whole_share(limits.tokens, self._limiter.options)
-        return replace(limits, tokens=max(1, int(min(limits.tokens / highest, share / mean))))
+        return replace(limits, tokens=max(1, int(limits.tokens / highest)))
+
+    def room(self) -> int | None:
+        """Return how many of our tokens the next request should have to fill a minute's limit."""
+        most = self.limits.tokens
+        if most is None:
+            return None
+        with self._lock:
+            mean, surprise = self._mean_per_piece, self._surprise
+        return int(self._limiter.room(most * mean, surprise) / mean)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts in one request, with patience.
@@ -190,7 +202,7 @@ class RemoteEmbedder:
         refused = Refusal(kind=RefusalKind.BUSY, message="no try was made")
         for attempt in range(retries + 1):
             try:
-                with self._limiter.turn(tokens * self._mean_per_piece) as turn:
+                with self._limiter.turn(tokens * self._mean_per_piece, self._surprise) as turn:
                     reply = self._client.post(wire.path, body, timeout_s)
                 if reply.status == 200:
                     answer = self._read(reply.body, len(texts))
@@ -240,7 +252,15 @@ class RemoteEmbedder:
                 self._tokens_per_piece = self._mean_per_piece = ratio
                 return
             self._tokens_per_piece = max(ratio, 0.9 * self._tokens_per_piece)
+            if pieces >= SAMPLE_PIECES:
+                off = ratio / self._mean_per_piece - 1.0
+                self._spread += SPREAD_SHARE * (off**2 - self._spread)
             self._mean_per_piece += LEARNED_SHARE * (ratio - self._mean_per_piece)
+
+    @property
+    def _surprise(self) -> float:
+        """Share of a request's tokens that the provider may count besides."""
+        return min(SURPRISE, max(LEAST_SURPRISE, DEVIATIONS * sqrt(self._spread)))
 
     def _lower(self, texts: int, tokens: int, refused: Refusal) -> None:
         """Remember for the rest of the run that this much was too much."""

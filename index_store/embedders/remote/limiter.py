@@ -17,6 +17,7 @@ from math import inf
 from index_store.embedders.remote.options import PaceOptions
 from index_store.embedders.remote.pace import (
     MINUTE_S,
+    SURPRISE,
     Allowed,
     PaceKeeper,
     Place,
@@ -25,6 +26,7 @@ from index_store.embedders.remote.pace import (
     held_back,
     keeper,
     place,
+    room,
 )
 from index_store.errors import StoppedError, TransientError
 
@@ -82,11 +84,12 @@ class Limiter:
         return self._options
 
     @contextmanager
-    def turn(self, tokens: float) -> Iterator[Place]:
+    def turn(self, tokens: float, surprise: float = SURPRISE) -> Iterator[Place]:
         """Wait until a request may go, and count it as in flight inside the context.
 
         Args:
             tokens: Tokens that the provider is expected to count.
+            surprise: Share of them that it may count besides.
 
         Raises:
             StoppedError: The limiter was closed.
@@ -97,11 +100,17 @@ class Limiter:
                 self._check_open()
             self._out += 1
         try:
-            yield self._queued(tokens)
+            yield self._queued(tokens, surprise)
         finally:
             with self._changed:
                 self._out -= 1
                 self._changed.notify_all()
+
+    def room(self, most: float, surprise: float) -> float:
+        """Return how many tokens the next request should have, as `pace.room` says."""
+        now = self._clocks.wall()
+        with self._changed:
+            return room(self._keeper.look(), self._options, most, now, surprise)
 
     def succeeded(self, taken: Place, headers: Mapping[str, str], counted: int | None) -> None:
         """Learn from an answer: room for one more, its true tokens, and what its headers tell.
@@ -179,25 +188,25 @@ class Limiter:
         if self._ended.is_set():
             raise StoppedError("the run was interrupted")
 
-    def _queued(self, tokens: float) -> Place:
+    def _queued(self, tokens: float, surprise: float) -> Place:
         """Take a place and wait for it; a place that everybody was held back from is taken anew."""
-        taken = self._take(None, tokens)
+        taken = self._take(None, tokens, surprise)
         while True:
             self.wait(taken.at - self._clocks.wall())
             with self._changed:
                 held = self._keeper.take(lambda allowed: (allowed, allowed.not_before))
                 if held <= max(taken.at, self._clocks.wall()):
                     return taken
-                taken = self._take(taken, tokens)
+                taken = self._take(taken, tokens, surprise)
 
-    def _take(self, before: Place | None, tokens: float) -> Place:
+    def _take(self, before: Place | None, tokens: float, surprise: float) -> Place:
         now = self._clocks.wall()
         taken: list[Place] = []
 
         def step(allowed: Allowed) -> tuple[Allowed, float]:
             if before is not None:
                 allowed = corrected(allowed, self._options, before, None)
-            after, found = place(allowed, self._options, tokens, now)
+            after, found = place(allowed, self._options, tokens, now, surprise)
             taken.append(found)
             return after, found.at
 

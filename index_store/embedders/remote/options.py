@@ -53,7 +53,8 @@ class RemoteOptions:
         timeout_s: Seconds from the beginning of a request to the last byte of its answer.
         question_timeout_s: The same for a question that a person is waiting for.
         response_mib: MiB above which an answer is cut off.
-        proxy: Address of an HTTP proxy; empty for what the environment says.
+        proxy: Address of an HTTP proxy; empty for what the environment says. Never shown, since
+            it may hold a password.
         ca_bundle: File of trusted certificates; empty for the usual ones.
         limits: What one request may hold.
         pace: What the provider allows.
@@ -66,7 +67,7 @@ class RemoteOptions:
     timeout_s: float = 60.0
     question_timeout_s: float = 5.0
     response_mib: int = 64
-    proxy: str = ""
+    proxy: str = field(default="", repr=False)
     ca_bundle: str = ""
     limits: RequestLimits = field(
         default_factory=lambda: RequestLimits(texts=128, tokens=16_000, in_flight=4)

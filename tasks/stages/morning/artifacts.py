@@ -10,8 +10,9 @@ from tasks.stages.morning.comparing import Compared, compare_nights, compare_sta
 from tasks.stages.morning.night_picture import night_svg
 from tasks.stages.morning.nights_picture import nights_svg
 from tasks.stages.morning.page import Morning, commands, verdict
-from tasks.stages.morning.remedies import remedy
+from tasks.stages.morning.retrying import retry_command
 from tasks.stages.morning.words import clock, moment
+from tasks.stages.remedies import remedy
 from tasks.stages.reporting import (
     SHOWN_ITEMS,
     RunReport,
@@ -51,9 +52,7 @@ def quality_markdown(report: RunReport) -> str:
     parts = [
         markdown_table(("measured", ""), figures.items()) if figures else "",
         markdown_table(("check", "result", "found", "what it protects"), rows) if rows else "",
-        f"{len(report.without_chunks):,} documents are too short for a chunk."
-        if report.without_chunks
-        else "",
+        f"{len(report.without_chunks):,} documents gave no chunk." if report.without_chunks else "",
         _poor(report),
         "\n".join(f"- {escape_markdown(warning)}" for warning in report.warnings),
     ]
@@ -66,8 +65,9 @@ def rejections_markdown(report: RunReport) -> str:
         return "No document is rejected.\n"
     parts = []
     for reason, count in Counter(entry.reason for entry in report.rejections).most_common():
-        help_ = remedy(report.collection, reason)
-        parts.append(f"## {reason}: {count:,} documents\n\n{help_.advice}: `{help_.command}`")
+        command = retry_command(report.collection, reason)
+        told = escape_markdown(remedy(reason))
+        parts.append(f"## {reason}: {count:,} documents\n\nWhat helps: {told}.\n\n`{command}`")
     rows = [
         (entry.uri, entry.reason, entry.detail, str(entry.attempts))
         for entry in report.rejections[:SHOWN_ITEMS]

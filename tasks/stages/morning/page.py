@@ -256,7 +256,7 @@ def _notes(report: RunReport) -> Markup:
         )
     if report.without_chunks:
         shown = [tag("li", uri) for uri in report.without_chunks[:100]]
-        told = f"{len(report.without_chunks):,} documents are too short for a chunk"
+        told = f"{len(report.without_chunks):,} documents gave no chunk"
         notes.append(tag("li", details(told, tag("ul", *shown))))
     if report.skipped:
         shown = [tag("li", text(uri), f": {reason}") for uri, reason in report.skipped[:100]]

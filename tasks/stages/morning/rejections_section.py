@@ -3,7 +3,8 @@
 from collections import Counter
 
 from tasks.stages.morning.html import Markup, details, table, tag
-from tasks.stages.morning.remedies import remedy
+from tasks.stages.morning.retrying import retry_command
+from tasks.stages.remedies import remedy
 from tasks.stages.reporting import RejectedDocument, RunReport
 
 SHOWN = 50  # documents of one reason
@@ -17,8 +18,8 @@ def rejections(report: RunReport, *, names: bool) -> Markup:
     counted = Counter(entry.reason for entry in report.rejections)
     rows, lists = [], []
     for reason, count in counted.most_common():
-        help_ = remedy(report.collection, reason)
-        rows.append((reason, f"{count:,}", help_.advice, tag("code", help_.command)))
+        command = tag("code", retry_command(report.collection, reason))
+        rows.append((reason, f"{count:,}", remedy(reason), command))
         entries = [entry for entry in report.rejections if entry.reason == reason]
         lists.append(details(f"The documents: {reason}", _entries(entries)))
     head = ("reason", "documents", "what helps", "tries them again")

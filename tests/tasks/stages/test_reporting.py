@@ -40,5 +40,11 @@ def test_json_rounds_seconds_and_lists_rejections_in_full():
     told = report(rejections=(rejected("a.pdf"),)).as_json()
     assert told["seconds"] == {"scan": 1.235}
     assert told["rejections"] == [
-        {"uri": "a.pdf", "reason": "corrupt", "detail": "half of it is missing", "attempts": 1}
+        {
+            "uri": "a.pdf",
+            "reason": "corrupt",
+            "detail": "half of it is missing",
+            "attempts": 1,
+            "remedy": "open it in its own program and save it again, or restore it",
+        }
     ]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from lxml import etree
 
+from index_store.records import Reason
 from tasks.stages.morning.artifacts import (
     night_markdown,
     nights_markdown,
@@ -13,6 +14,7 @@ from tasks.stages.morning.artifacts import (
     rejections_markdown,
     summary_markdown,
 )
+from tasks.stages.remedies import remedy
 from tasks.stages.reporting import SHOWN_ITEMS, RejectedDocument, escape_markdown
 from tests.tasks.stages.morning.builders import FAILED, REPORT, morning
 
@@ -40,6 +42,10 @@ def test_rejections_are_grouped_by_reason_with_the_command_that_retries_them():
     told = rejections_markdown(REPORT)
     assert "`nightpress run --collection docs --retry-rejected --set ocr=auto`" in told
     assert "## timeout: 1 documents" in told
+    for reason in Reason:
+        one = RejectedDocument(uri="a.pdf", reason=reason.value, detail="why")
+        page = rejections_markdown(replace(REPORT, rejections=(one, one)))
+        assert page.count(escape_markdown(remedy(reason.value))) == 1
     assert rejections_markdown(replace(REPORT, rejections=())) == "No document is rejected.\n"
 
 
