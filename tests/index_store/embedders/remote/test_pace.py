@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from index_store.embedders.remote.keepers import SharedPace
 from index_store.embedders.remote.options import PaceOptions
 from index_store.embedders.remote.pace import (
     WINDOW_S,
     Allowed,
-    SharedPace,
     calmed,
     corrected,
     held_back,
@@ -28,7 +28,8 @@ TAKE = """
 import json, sys
 from pathlib import Path
 from index_store.embedders.remote.options import PaceOptions
-from index_store.embedders.remote.pace import SharedPace, place
+from index_store.embedders.remote.keepers import SharedPace
+from index_store.embedders.remote.pace import place
 pace, options = SharedPace(Path(sys.argv[1])), PaceOptions(requests_per_minute=60)
 def step(allowed):
     after, taken = place(allowed, options, 1, 1000.0)
