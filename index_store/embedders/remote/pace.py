@@ -24,6 +24,7 @@ GRAIN_S = 0.25  # requests this close are remembered as one, so a record stays s
 SURPRISE = 0.05  # of what is expected of a request: so much more the provider may count at first
 LEAST_SURPRISE = 0.002
 LEAST_ROOM = 0.3  # of a full request: less room at the end of a minute is left unused
+WORTH_WAITING_S = 5.0  # for a whole request, rather than to cut it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,10 +132,13 @@ def room(
     least = LEAST_ROOM * most
     doubt = (surprise * least) ** 2
     earliest = max(now, spaced_at, allowed.not_before)
-    _, left, doubts = _first_room(sent, options, least, doubt, earliest)
-    if left == inf:
+    soon, left, doubts = _first_room(sent, options, least, doubt, earliest)
+    whole_at, _, _ = _first_room(sent, options, most, (surprise * most) ** 2, earliest)
+    if left == inf or whole_at - soon < WORTH_WAITING_S:
         return most
-    return max(least, min(most, left - sqrt(doubts + (surprise * left) ** 2)))
+    # What is expected of the provider may change by the time that the request takes its place.
+    left = (1.0 - surprise) * left - sqrt(doubts + (surprise * left) ** 2)
+    return max(least, min(most, left))
 
 
 def corrected(
