@@ -42,6 +42,7 @@ from tasks.stages.concluding import documents_without_chunks, rejected_documents
 from tasks.stages.diffing import Action
 from tasks.stages.estimating import Estimate, estimate
 from tasks.stages.planning import Planned, choose_base, list_sources, make_plan
+from tasks.stages.remedies import remedy
 from tasks.stages.reporting import price_line
 from tasks.stages.spending import RunCost
 from tasks.stages.workshop import open_run_embedder, run_price
@@ -144,21 +145,13 @@ def show_rejected(settings: Settings, *, as_json: bool) -> None:
     catalog = load_catalog(storage, load_manifest(storage, published))
     rejected, silent = rejected_documents(catalog), documents_without_chunks(catalog)
     if as_json:
-        rows = [
-            {
-                "uri": entry.uri,
-                "reason": entry.reason,
-                "detail": entry.detail,
-                "attempts": entry.attempts,
-            }
-            for entry in rejected
-        ]
+        rows = [entry.as_json() for entry in rejected]
         print_json(
             {"version": published.version, "rejections": rows, "without_chunks": list(silent)}
         )
         return
     if silent:
-        click.echo(f"{len(silent)} documents are too short for a chunk, --json lists them")
+        click.echo(f"{len(silent)} documents gave no chunk, --json lists them")
     if not rejected:
         click.echo("no document is rejected")
         return
@@ -166,6 +159,9 @@ def show_rejected(settings: Settings, *, as_json: bool) -> None:
         ("document", "reason", "attempts", "detail"),
         [(entry.uri, entry.reason, str(entry.attempts), entry.detail) for entry in rejected],
     )
+    click.echo("what helps:")
+    reasons = sorted({entry.reason for entry in rejected})
+    print_table(("  reason", "remedy"), [(f"  {reason}", remedy(reason)) for reason in reasons])
     click.echo("try them again: nightpress run --retry-rejected")
 
 

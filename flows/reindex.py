@@ -47,10 +47,13 @@ from tasks.stages.embedding import EmbeddingCounts, total
 from tasks.stages.reporting import RunReport
 from tasks.stages.run_options import RunOptions
 from tasks.stages.sharding import BatchSize, plan_shards
-from tasks.validate import validate_candidate
+from tasks.validate import prepare_gates, validate_candidate
 
 # Two batches parse, one embeds and one waits for its turn: more threads would only hold memory.
 THREADS = 4
+# Batches of a night so short that loading what checks its version would be waited for; in a longer
+# one it loads when it is needed, so that it takes no memory beside the parsers.
+SMALL_NIGHT = 4
 
 
 @flow(
@@ -93,6 +96,8 @@ def reindex(settings: Settings) -> RunReport:
                 _promote_waiting(options, plan, plan.waiting, timeline)
             return report_unchanged(options, plan, timeline)
         show_plan(options, plan)
+        if plan.batches <= SMALL_NIGHT:
+            prepare_gates(options)
         batches, counts = _parse_and_embed(options, plan, progress, timeline)
         shards = _build(options, plan, batches, progress, timeline)
         progress.stage("assemble")

@@ -68,8 +68,8 @@ def _print(report: RunReport, wall: float) -> None:
     click.echo(f"seconds: {stages}; {wall:.1f} in all")
     if report.without_chunks:
         click.echo(
-            f"{len(report.without_chunks)} documents are too short for a chunk: "
-            "see without_chunks in --json, and the setting min_chunk_chars"
+            f"{len(report.without_chunks)} documents gave no chunk: "
+            "see without_chunks in --json, and the setting chunker"
         )
     if report.rejections:
         click.echo("rejected:")

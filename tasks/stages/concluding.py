@@ -129,7 +129,7 @@ def rejected_documents(catalog: Catalog) -> tuple[RejectedDocument, ...]:
 
 
 def documents_without_chunks(catalog: Catalog) -> tuple[str, ...]:
-    """Return the documents whose whole text is shorter than the least chunk, sorted by uri."""
+    """Return the documents of which the chunker kept nothing, sorted by uri."""
     return tuple(record.uri for record in _notable(catalog) if record.rejection is None)
 
 

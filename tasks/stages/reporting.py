@@ -5,9 +5,11 @@ Invariants: pure; every count comes from the run's own records; no document text
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from tasks.stages.diffing import Action, Plan
+from tasks.stages.remedies import remedy
 from tasks.stages.spending import RunCost
 from tasks.stages.stretches import Stretch
 
@@ -30,6 +32,10 @@ class RejectedDocument:
     reason: str
     detail: str
     attempts: int = 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what machines read, with what a person can do about it."""
+        return {**asdict(self), "remedy": remedy(self.reason)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +85,7 @@ class RunReport:
         seconds: Wall-clock seconds per stage.
         promoted: Whether production is the version.
         rejections: Standing rejections, sorted by uri.
-        without_chunks: Documents whose whole text is shorter than the least chunk.
+        without_chunks: Documents of which the chunker kept nothing.
         quality: Documents of every quality of text, by its name.
         poor: Documents whose text came out poor, sorted by uri.
         skipped: Entries of the source that are no documents, with the reason.
@@ -131,15 +137,7 @@ class RunReport:
             "cost": self.cost.as_json(),
             "seconds": {stage: round(spent, 3) for stage, spent in self.seconds.items()},
             "promoted": self.promoted,
-            "rejections": [
-                {
-                    "uri": entry.uri,
-                    "reason": entry.reason,
-                    "detail": entry.detail,
-                    "attempts": entry.attempts,
-                }
-                for entry in self.rejections
-            ],
+            "rejections": [entry.as_json() for entry in self.rejections],
             "without_chunks": list(self.without_chunks),
             "quality": dict(self.quality),
             "poor": list(self.poor),
@@ -178,7 +176,7 @@ def summary_markdown(report: RunReport) -> str:
         ]
         parts.append(_table(("check", "result", "found", "what it protects"), rows))
     if report.without_chunks:
-        parts.append(f"{len(report.without_chunks):,} documents are too short for a chunk.")
+        parts.append(f"{len(report.without_chunks):,} documents gave no chunk.")
     if report.poor:
         shown = ", ".join(escape_markdown(uri) for uri in report.poor[:SHOWN_POOR])
         more = f" and {len(report.poor) - SHOWN_POOR:,} more" if report.poor[SHOWN_POOR:] else ""
@@ -231,7 +229,10 @@ def rejections_markdown(report: RunReport, retry_command: str) -> str:
         return "No document is rejected.\n"
     grouped = Counter(entry.reason for entry in report.rejections)
     parts = [
-        _table(("reason", "documents"), [(r, str(n)) for r, n in grouped.most_common()]),
+        _table(
+            ("reason", "documents", "what helps"),
+            [(reason, str(count), remedy(reason)) for reason, count in grouped.most_common()],
+        ),
         f"Try them again with `{retry_command}`.",
         _table(
             ("document", "reason", "detail", "attempts"),

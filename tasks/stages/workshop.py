@@ -22,6 +22,8 @@ from index_store.storage.base import Storage
 from index_store.storage.opening import open_storage
 from tasks.stages.checkpoints import ParsedBatch
 from tasks.stages.embedding import Embedded, EmbeddingCounts, embed_batch
+from tasks.stages.gating.expectation import Engine
+from tasks.stages.gating.gate import open_engine
 from tasks.stages.night_rate import NightClocks, NightDesk
 from tasks.stages.parsing.isolation import ParsePool
 from tasks.stages.plugged_chunker import worker_options
@@ -66,9 +68,10 @@ class Workshop:
     def __init__(self, options: RunOptions, *, storage: Storage | None = None) -> None:
         self._options = options
         self.storage = open_storage(options.store) if storage is None else storage
-        self._pool_lock = threading.Lock()
+        self._lock = threading.Lock()
         self._embed_lock = threading.Lock()
         self._pool: ParsePool | None = None
+        self._engine: Engine | None = None
         self._closed = False
         self._model_checked = False
         self._over = threading.Event()
@@ -85,7 +88,7 @@ class Workshop:
         Raises:
             StoppedError: The workshop is closed.
         """
-        with self._pool_lock:
+        with self._lock:
             if self._closed:
                 raise StoppedError("the run was interrupted")
             if self._pool is None:
@@ -175,6 +178,20 @@ class Workshop:
         """What a million tokens cost in this run."""
         return run_price(self.embedder, self._options.embed)
 
+    def gate_engine(self) -> Engine:
+        """Return what checks the expectations, opened on first use.
+
+        Raises:
+            UsageError: It is not installed.
+            StoppedError: The workshop is closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise StoppedError("the run was interrupted")
+            if self._engine is None:
+                self._engine = open_engine(self._options.gates.engine)
+            return self._engine
+
     def check_model(self, *, again: bool) -> None:
         """Notice when the model behind an address has changed.
 
@@ -212,10 +229,12 @@ class Workshop:
     def close(self) -> None:
         """End child processes and free the embedder; calling it twice is harmless."""
         self._over.set()
-        with self._pool_lock:
+        with self._lock:
             self._closed = True
             pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
+            engine, self._engine = self._engine, None
+        for opened in (pool, engine):
+            if opened is not None:
+                opened.close()
         if "embedder" in self.__dict__:
             self.embedder.close()

@@ -46,7 +46,7 @@ def test_every_command_keeps_its_json_keys(nightpress: CommandLine, source: Path
     assert run["seconds"].keys() >= {"start", "scan", "plan", "parse", "embed", "build", "publish"}
     assert run["parent"] is None
     assert run["promoted"] is True
-    assert run["without_chunks"] == ["short.txt"]
+    assert run["without_chunks"] == []
     assert [(entry["uri"], entry["reason"]) for entry in run["rejections"]] == [
         ("bad.pdf", "corrupt")
     ]

@@ -1,4 +1,6 @@
+from index_store.records import Reason
 from tasks.stages.diffing import Action, Plan, PlanItem
+from tasks.stages.remedies import remedy
 from tasks.stages.reporting import (
     SHOWN_ITEMS,
     Finding,
@@ -72,8 +74,25 @@ def test_json_rounds_seconds_and_lists_rejections_in_full():
     told = report(rejections=(rejected("a.pdf"),)).as_json()
     assert told["seconds"] == {"scan": 1.235}
     assert told["rejections"] == [
-        {"uri": "a.pdf", "reason": "corrupt", "detail": "half of it is missing", "attempts": 1}
+        {
+            "uri": "a.pdf",
+            "reason": "corrupt",
+            "detail": "half of it is missing",
+            "attempts": 1,
+            "remedy": "open it in its own program and save it again, or restore it",
+        }
     ]
+
+
+def test_every_reason_has_a_remedy_that_is_shown_once_for_its_group():
+    many = tuple(
+        RejectedDocument(uri=f"{n}-{reason.value}", reason=reason.value, detail="why")
+        for reason in Reason
+        for n in range(2)
+    )
+    page = rejections_markdown(report(rejections=many), "retry")
+    for reason in Reason:
+        assert page.count(f"| {reason.value} | 2 | {escape_markdown(remedy(reason.value))} |") == 1
 
 
 def test_documents_whose_text_came_out_poor_are_named():
