@@ -1,5 +1,7 @@
 """The commands about nights; thin, see `flows.cli`."""
 
+from pathlib import Path
+
 import click
 
 from flows.cli_options import common, json_option, read_settings
@@ -26,4 +28,36 @@ def runs(limit: int, as_json: bool, quiet: bool, **flags: object) -> None:
         show_runs(settings, limit=limit, as_json=as_json)
 
 
-NIGHT_COMMANDS: tuple[click.Command, ...] = (runs,)
+@click.command(
+    epilog="""\b
+Examples:
+  nightpress report --store ./store --open          # the version in production
+  nightpress report 3f9c21 --store ./store
+  nightpress report 3f9c21 --store s3://bucket/store --out morning.html"""
+)
+@click.argument("version", metavar="[V]", required=False)
+@click.option("--open", "open_it", is_flag=True, help="Open the page in a browser.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the page to this file; by default its place in the store is told.",
+)
+@common
+@json_option
+def report(
+    version: str | None,
+    open_it: bool,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **flags: object,
+) -> None:
+    """Tell where the page of a version is: what the night did, what it cost, how good it is."""
+    with errors_become_exit_codes(as_json=as_json):
+        settings = read_settings(flags, quiet=quiet)
+        from flows.night_commands import show_report  # noqa: PLC0415 - loads the store
+
+        show_report(settings, version, out=out, open_it=open_it, as_json=as_json)
+
+
+NIGHT_COMMANDS: tuple[click.Command, ...] = (runs, report)
