@@ -166,6 +166,23 @@ class MeteredEmbedder(Protocol):
         ...
 
 
+@runtime_checkable
+class RoutedEmbedder(Protocol):
+    """An embedder whose model answers at several addresses."""
+
+    def check_routes(self, expected: str | None) -> None:
+        """See which addresses have the same model.
+
+        Args:
+            expected: Fingerprint of the model that made the stored vectors; None when there is
+                none.
+
+        Raises:
+            UsageError: An address answers with other vectors.
+        """
+        ...
+
+
 def text_tokens(tokenizer: Tokenizer, text: str) -> int:
     """Return the number of tokens of a text, which is the sum over its words."""
     return sum(tokenizer.count(text.split()))

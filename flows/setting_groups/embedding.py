@@ -30,6 +30,17 @@ class EmbeddingSettings(BaseModel):
     embed_url: str = Field(
         "", description="Address of the embedding API; empty for the provider's usual one"
     )
+    embed_fallback: tuple[str, ...] = Field(
+        (),
+        description="Other addresses of the same model, for runs, in order: `URL`, `PROVIDER=URL` "
+        "or `PROVIDER:MODEL=URL`; see docs/embedding.md",
+    )
+    embed_fallback_key: SecretStr | None = Field(
+        None, description="Key for the other addresses, never printed; the first one's is not sent"
+    )
+    embed_fallback_after_s: float = Field(
+        60, gt=0, description="Seconds that an address may be out of reach before the next is asked"
+    )
     embed_proxy: SecretStr = Field(
         SecretStr(""),
         description="HTTP proxy on the way to the embedding API; never printed, as it may hold a "
@@ -94,7 +105,7 @@ class EmbeddingSettings(BaseModel):
         None, ge=0, description="Most that one run may spend on embedding, in the same currency"
     )
 
-    @field_validator("embed_prices", mode="before")
+    @field_validator("embed_prices", "embed_fallback", mode="before")
     @classmethod
-    def _split_prices(cls, value: object) -> object:
+    def _split_words(cls, value: object) -> object:
         return tuple(value.split()) if isinstance(value, str) else value

@@ -78,6 +78,13 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     ),
     "embed_tokens_per_minute": ("9", lambda run: run.embed.remote.pace.tokens_per_minute, 9.0),
     "embed_pace_file": ("pace", lambda run: run.embed.remote.pace.shared_file, "pace"),
+    "embed_fallback": (
+        "http://b/v1 openai=http://c/v1",
+        lambda run: run.embed.remote.fallbacks,
+        ("http://b/v1", "openai=http://c/v1"),
+    ),
+    "embed_fallback_key": ("f", lambda run: run.embed.remote.fallback_key, SecretStr("f")),
+    "embed_fallback_after_s": ("5", lambda run: run.embed.remote.fallback_after_s, 5.0),
     "embed_pace_store": ("s3://b/p", lambda run: run.embed.remote.pace.shared_store, "s3://b/p"),
     "embed_in_flight": ("2", lambda run: run.embed.remote.limits.in_flight, 2),
     "embed_request_texts": ("32", lambda run: run.embed.remote.limits.texts, 32),

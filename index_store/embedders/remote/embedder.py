@@ -190,6 +190,14 @@ class RemoteEmbedder:
         vector: Vectors = answer.vectors[0]
         return vector
 
+    def rest(self, seconds: float) -> None:
+        """Wait.
+
+        Raises:
+            StoppedError: The embedder was closed meanwhile.
+        """
+        self._limiter.wait(seconds)
+
     def close(self) -> None:
         """Stop waiting requests and close connections; calling it twice is harmless."""
         self._limiter.close()
