@@ -158,11 +158,19 @@ class MeteredEmbedder(Protocol):
         """Embed as `Embedder.embed` does, with the same errors."""
         ...
 
+    def count(self, texts: Sequence[str]) -> list[int] | None:
+        """Return the tokens of texts as `RequestLimits.tokens` counts; None for those of chunks."""
+        ...
+
     def room(self) -> int | None:
         """Return how many tokens the next request should have so that a minute is filled.
 
         As `RequestLimits.tokens` counts; None when tokens do not matter.
         """
+        ...
+
+    def announce(self, tokens: int) -> None:
+        """Say that a request of so many tokens will be embedded soon, by another thread."""
         ...
 
 

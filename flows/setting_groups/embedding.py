@@ -76,6 +76,11 @@ class EmbeddingSettings(BaseModel):
     embed_request_tokens: int = Field(
         16_000, ge=1, description="Tokens in one request at most; lowered when it is refused"
     )
+    embed_tokenizer: str = Field(
+        "",
+        description="What requests are packed by: empty for an estimate, `mistral` for Mistral's "
+        "tokenizer, or the path of a SentencePiece model; vectors stay the same",
+    )
     embed_night_rate: bool = Field(
         False,
         description="Embed new texts in bulk at the provider's night rate, half the price "

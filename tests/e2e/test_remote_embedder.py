@@ -8,6 +8,7 @@ from mistralai.client import Mistral
 
 from tests.support.command_line import CommandLine
 from tests.support.embedding_server import KEY, Behaviour, EmbeddingServer
+from tests.support.prefect_server import ask
 
 
 @pytest.fixture
@@ -127,12 +128,14 @@ def test_a_run_goes_to_another_address_of_the_model_when_the_first_is_down(
             nightpress("run", *options)
         before = len(second.seen.requests)
         write_notes(nightpress.folder / "notes", 3)
-        ended = nightpress("run", "--json", *options)
+        ended = nightpress.as_script()("run", "--json", *options)
     assert before == 1  # the comparison
     assert ended.json["embedding"]["texts"] == 1
     assert "mistral test is out of reach, others are asked" in ended.err
     assert f"embed_fallback {second.url} answers, texts are embedded there" in ended.err
     assert second.seen.keys == {""}
+    lines = ask(nightpress.environment["PREFECT_API_URL"], "logs", {})
+    assert [line for line in lines if "is out of reach, others" in str(line["message"])]
 
 
 def test_mistrals_own_client_understands_the_provider_of_these_tests():

@@ -78,6 +78,7 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     ),
     "embed_tokens_per_minute": ("9", lambda run: run.embed.remote.pace.tokens_per_minute, 9.0),
     "embed_pace_file": ("pace", lambda run: run.embed.remote.pace.shared_file, "pace"),
+    "embed_tokenizer": ("mistral", lambda run: run.embed.remote.tokenizer, "mistral"),
     "embed_fallback": (
         "http://b/v1 openai=http://c/v1",
         lambda run: run.embed.remote.fallbacks,

@@ -28,7 +28,7 @@ from index_store.embedders.remote.options import RemoteOptions
 from index_store.embedders.remote.routes import parse_routes
 from index_store.errors import IndexStoreError, TransientError, UsageError
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("nightpress.embed")  # shown on the terminal and in the UI
 
 LEAST_AGREEMENT = 0.999  # cosine of every fixed text's two vectors: rounding, not another model
 COOL_S = 300.0  # after which an address that was out of reach is tried again, by one request
@@ -118,6 +118,14 @@ class FallbackEmbedder:
     def room(self) -> int | None:
         """Return how many tokens the next request to that address should have."""
         return self._current.embedder.room()
+
+    def announce(self, tokens: int) -> None:
+        """Say that a request of so many tokens is about to be embedded there."""
+        self._current.embedder.announce(tokens)
+
+    def count(self, texts: Sequence[str]) -> list[int] | None:
+        """Return the tokens of texts by the tokenizer of the model; None where it is not there."""
+        return self._places[0].embedder.count(texts)
 
     def check_routes(self, expected: str | None) -> None:
         """See at the start of a run which addresses have the same model; a request to each.
@@ -238,17 +246,17 @@ class FallbackEmbedder:
         return place.is_same
 
     def _compare(self, place: _Place) -> None:
+        if self._reference is None and self._expected is None:
+            raise TransientError("nothing was compared, as the first address has not answered")
         found = embed_checked(place.embedder, PROBES)
         if self._reference is not None:
             agreement = float((found * self._reference).sum(axis=1).min())
             told = f"agreement {agreement:.4f}, expected at least {LEAST_AGREEMENT}"
             place.is_same = agreement >= LEAST_AGREEMENT
-        elif self._expected is not None:
+        else:
             print_of_it = fingerprint(found.astype(np.float64))
             told = f"fingerprint {print_of_it}, expected {self._expected}"
             place.is_same = print_of_it == self._expected
-        else:
-            raise TransientError("the first address has not answered, so nothing can be compared")
         if not place.is_same:
             raise UsageError(
                 f"{place.name} answers with other vectors than {self._places[0].name} ({told}); "
