@@ -32,6 +32,7 @@ KEYS = {
     "<collection>/history/<run>.json": layout.history_key("docs", "run-1"),
     "embeddings/<embedder>/<sha256>.arrow": layout.embeddings_key("e" * 64, HEX),
     "embeddings/<embedder>/jobs/<name>.json": layout.batch_job_key("e" * 64, "job-1"),
+    "embeddings/<embedder>/limits.json": layout.learned_limits_key("e" * 64),
     "embeddings/<embedder>/probe.json": layout.probe_key("e" * 64),
 }
 # What a trial of the store writes lies beside the collections; their names begin with no dot.
