@@ -119,6 +119,7 @@ def remote_options(settings: Settings) -> RemoteOptions:
             requests_per_minute=settings.embed_requests_per_minute,
             tokens_per_minute=settings.embed_tokens_per_minute,
             shared_file=settings.embed_pace_file,
+            shared_store=settings.embed_pace_store,
             give_up_s=settings.embed_give_up_s,
         ),
         price_per_million_tokens=settings.embed_price,

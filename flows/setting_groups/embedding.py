@@ -51,6 +51,11 @@ class EmbeddingSettings(BaseModel):
     embed_pace_file: str = Field(
         "", description="File through which all processes of this machine share the two limits"
     )
+    embed_pace_store: str = Field(
+        "",
+        description="Folder or `s3://bucket/prefix` through which all machines share the two "
+        "limits; one for every key",
+    )
     embed_in_flight: int = Field(
         4, ge=1, le=256, description="Requests to the embedding API at the same time at most"
     )

@@ -78,6 +78,7 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     ),
     "embed_tokens_per_minute": ("9", lambda run: run.embed.remote.pace.tokens_per_minute, 9.0),
     "embed_pace_file": ("pace", lambda run: run.embed.remote.pace.shared_file, "pace"),
+    "embed_pace_store": ("s3://b/p", lambda run: run.embed.remote.pace.shared_store, "s3://b/p"),
     "embed_in_flight": ("2", lambda run: run.embed.remote.limits.in_flight, 2),
     "embed_request_texts": ("32", lambda run: run.embed.remote.limits.texts, 32),
     "embed_request_tokens": ("99", lambda run: run.embed.remote.limits.tokens, 99),

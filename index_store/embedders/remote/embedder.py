@@ -40,7 +40,7 @@ BROKEN_ANSWERS = 5  # answers in a row that are no vectors, after which the prov
 QUESTION_RETRIES = 1
 SAMPLE_PIECES = 500  # tokens of ours in a request that tells how the provider counts
 LEARNED_SHARE = 0.3  # of the last answer in the mean of tokens that the provider counts
-SPREAD_SHARE = 0.1  # of the last answer in the spread of its counts about that mean
+SPREAD_SHARE = 0.2  # of the last answer in the spread of its counts about that mean
 DEVIATIONS = 2.5  # standard deviations that a count may lie beside the mean
 SMALLEST_SHARE = 8  # refusals lower a limit to no less than this part of what was set
 

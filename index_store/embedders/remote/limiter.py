@@ -14,21 +14,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from math import inf
 
+from index_store.embedders.remote.keepers import PaceKeeper, Step, keeper
 from index_store.embedders.remote.options import PaceOptions
 from index_store.embedders.remote.pace import (
     MINUTE_S,
     SURPRISE,
     Allowed,
-    PaceKeeper,
     Place,
     calmed,
     corrected,
     held_back,
-    keeper,
     place,
     room,
 )
-from index_store.errors import StoppedError, TransientError
+from index_store.errors import ConflictError, StoppedError, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +67,6 @@ class Limiter:
     ) -> None:
         self._name = name
         self._options = options
-        self._keeper: PaceKeeper = keeper(options)
         self._most = in_flight
         self._room = float(in_flight)
         self._out = 0
@@ -77,6 +75,7 @@ class Limiter:
         self._changed = threading.Condition()
         self._ended = threading.Event()
         self._clocks = clocks or Clocks(wall=time.time, wait=self._ended.wait)
+        self._keeper: PaceKeeper = keeper(options, self._clocks.wall)
 
     @property
     def options(self) -> PaceOptions:
@@ -148,7 +147,7 @@ class Limiter:
             self._failures += 1
             self._room = max(1.0, self._room / 2)
             if over_rate:
-                self._keeper.take(lambda allowed: (calmed(allowed), 0.0))
+                self._tell(lambda allowed: (calmed(allowed), 0.0))
             if retry_after_s:
                 self._hold_back(now + retry_after_s)
             if self._failures < DOWN_AFTER:
@@ -217,7 +216,8 @@ class Limiter:
     def _correct(self, taken: Place, counted: float | None) -> None:
         if counted is None:
             return
-        self._keeper.take(lambda allowed: (corrected(allowed, self._options, taken, counted), 0.0))
+        options = self._options
+        self._keeper.later(lambda allowed: (corrected(allowed, options, taken, counted), 0.0))
 
     def _learn(self, taken: Place, headers: Mapping[str, str]) -> None:
         limits = self._options
@@ -237,7 +237,14 @@ class Limiter:
                 self._hold_back(taken.at + (wanted - left) * MINUTE_S / per_minute)
 
     def _hold_back(self, until: float) -> None:
-        self._keeper.take(lambda allowed: (held_back(allowed, until), 0.0))
+        self._tell(lambda allowed: (held_back(allowed, until), 0.0))
+
+    def _tell(self, step: Step) -> None:
+        """Let everybody know at once, or with the next place when they are out of reach."""
+        try:
+            self._keeper.take(step)
+        except (TransientError, ConflictError):
+            self._keeper.later(step)
 
 
 def _limit(headers: Mapping[str, str], names: tuple[str, ...]) -> float | None:

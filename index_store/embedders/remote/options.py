@@ -19,6 +19,7 @@ class PaceOptions:
         tokens_per_minute: Tokens in a minute, None for no limit.
         shared_file: File that holds the pace of all processes of this machine; empty for this
             process alone.
+        shared_store: Address of a store that holds the pace of all machines; empty for none.
         retries: Tries of one request beyond the first, when the provider is busy.
         backoff_s: Longest wait before the second try; doubles with each further one.
         backoff_cap_s: Where doubling ends.
@@ -31,6 +32,7 @@ class PaceOptions:
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     shared_file: str = ""
+    shared_store: str = ""
     retries: int = 8
     backoff_s: float = 1.0
     backoff_cap_s: float = 60.0
@@ -41,6 +43,11 @@ class PaceOptions:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise UsageError(f"{name} must be above 0, found {value}")
+        if self.shared_file and self.shared_store:
+            raise UsageError(
+                "embed_pace_file and embed_pace_store are both set; machines that share a store "
+                "need no file"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
