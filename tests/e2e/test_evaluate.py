@@ -61,7 +61,9 @@ def test_answers_are_judged_marked_by_people_and_compared(
 
     write(source / "dunes.txt", prose("dunes"))
     second = nightpress("run", "--json").json["version"]
-    told = nightpress("evaluate", "--questions", questions, "--against", first[:12])
+    told = nightpress(
+        "evaluate", "--against", first[:12], NIGHTPRESS_EVALUATION_QUESTIONS=questions
+    )
     assert "nobody marked them yet" in told.out
     low = tmp_path / "low.csv"
     low.write_text("id,exactness,completeness,format\ntides,2,2,2\n")
