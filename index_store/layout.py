@@ -83,6 +83,11 @@ def figures_page_key(collection: str, version: str) -> str:
     return f"{collection}/versions/{version}/figures.html"
 
 
+def evaluation_key(collection: str, version: str, run: str) -> str:
+    """Key of what people and models think of a version's answers."""
+    return f"{collection}/versions/{version}/evaluation-{run}.json"
+
+
 def report_keys(collection: str, version: str) -> tuple[str, ...]:
     """Keys of everything that is told about a version, which nothing depends on."""
     return tuple(make(collection, version) for make in (report_key, page_key, figures_page_key))

@@ -29,6 +29,9 @@ KEYS = {
     "<collection>/runs/<run>/…": layout.run_key("docs", "run-1", "batches/1.json"),
     "<collection>/versions/<version>/report.html": layout.page_key("docs", HEX),
     "<collection>/versions/<version>/figures.html": layout.figures_page_key("docs", HEX),
+    "<collection>/versions/<version>/evaluation-<run>.json": layout.evaluation_key(
+        "docs", HEX, "run-1"
+    ),
     "<collection>/history/<run>.json": layout.history_key("docs", "run-1"),
     "embeddings/<embedder>/<sha256>.arrow": layout.embeddings_key("e" * 64, HEX),
     "embeddings/<embedder>/jobs/<name>.json": layout.batch_job_key("e" * 64, "job-1"),

@@ -35,8 +35,8 @@ def summary_markdown(morning: Morning) -> str:
         f"**{escape_markdown(verdict(report)[0])}**",
         f"Began {moment(report.began_at_ms)}, took {clock(morning.record.took_s)}.",
         _compared(compare_nights(morning.record, morning.before)),
-        cost_markdown(report.cost),
         f"```\n{typed}\n```" if typed else "",
+        cost_markdown(report.cost),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
