@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 from pydantic import SecretStr
 
-from index_store.embedder import RequestLimits
+from index_store.embedder import RequestLimits, text_tokens
+from index_store.embedders.hashing import PieceTokenizer
 from index_store.embedders.remote.options import PaceOptions, RemoteOptions
 from index_store.layout import learned_limits_key
 from index_store.storage.memory import MemoryStorage
@@ -43,7 +44,7 @@ def embed_in_a_run(desk: Desk, url: str, texts: Sequence[str]) -> None:
 def test_the_second_run_is_refused_nothing(limit: dict[str, int]):
     behaviour = Behaviour(**limit)  # type: ignore[arg-type]
     with EmbeddingServer(behaviour).running() as server:
-        desk = Desk(server.url, 16)
+        desk = Desk(server.url, 16, count=lambda text: text_tokens(PieceTokenizer(), text))
         embed_in_a_run(desk, server.url, [words(number) for number in range(100)])
         first = refused(server)
         server.seen.requests.clear()
