@@ -8,13 +8,14 @@ never logged.
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from retriever.audit import AuditLog
-from retriever.chat.backend import ChatBackend
+from retriever.chat.options import ModelOptions
 from retriever.figures import Figures
 from retriever.options import RetrieverOptions
 from retriever.pace import Pace
@@ -31,6 +32,9 @@ from retriever.routes.tools import add_tools
 from retriever.routes.uploads import add_uploads
 from retriever.store import LiveStore
 
+if TYPE_CHECKING:
+    from retriever.chat.backend import ChatBackend
+
 
 def create_app(options: RetrieverOptions) -> FastAPI:
     """Build the service over one store; it begins to load versions when it starts.
@@ -38,7 +42,6 @@ def create_app(options: RetrieverOptions) -> FastAPI:
     Raises:
         UsageError: The store's address is of no known kind, or the audit log cannot be written.
     """
-    model = options.chat.model
     house = House(
         live=LiveStore(options),
         options=options,
@@ -46,7 +49,7 @@ def create_app(options: RetrieverOptions) -> FastAPI:
         figures=Figures(),
         pace=Pace(options.requests_per_minute),
         audit=AuditLog(options.audit),
-        backend=ChatBackend(model, time.monotonic) if model.base_url and model.models else None,
+        backend=_open_backend(options.chat.model),
     )
 
     @asynccontextmanager
@@ -77,6 +80,14 @@ def create_app(options: RetrieverOptions) -> FastAPI:
     )
     app.add_middleware(Gate, options=gate, figures=house.figures)
     return app
+
+
+def _open_backend(model: ModelOptions) -> "ChatBackend | None":
+    if not model.base_url or not model.models:
+        return None
+    from retriever.chat.backend import ChatBackend  # noqa: PLC0415 - slow to load
+
+    return ChatBackend(model, time.monotonic)
 
 
 async def _refuse_http(_request: Request, error: Exception) -> Response:

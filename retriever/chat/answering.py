@@ -7,14 +7,17 @@ an answer cites and was never sent is flagged at its end.
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from retriever.chat.backend import ChatBackend
 from retriever.chat.conversation import Asked
 from retriever.chat.extractive import PHRASES, extract
 from retriever.chat.language import language_of
 from retriever.chat.options import PromptOptions
 from retriever.chat.prompting import prompt, unsupported
 from retriever.chat.sources import Source, sources_markdown
+
+if TYPE_CHECKING:
+    from retriever.chat.backend import ChatBackend  # loads a client of HTTP
 
 
 class PartKind(Enum):
@@ -43,7 +46,7 @@ class Part:
 async def answer(
     asked: Asked,
     sources: tuple[Source, ...],
-    backend: ChatBackend | None,
+    backend: "ChatBackend | None",
     options: PromptOptions,
     *,
     limits: Mapping[str, float | int | None],

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request, Response
@@ -13,7 +14,6 @@ from index_store.records import Hit
 from retriever.access import Caller
 from retriever.answers import version_headers
 from retriever.audit import AuditEntry, AuditLog
-from retriever.chat.backend import ChatBackend
 from retriever.figures import Figures
 from retriever.generation import Generation
 from retriever.live import LiveCollection
@@ -22,6 +22,9 @@ from retriever.pace import Pace
 from retriever.query import Query
 from retriever.routes.replies import read_body
 from retriever.store import LiveStore
+
+if TYPE_CHECKING:
+    from retriever.chat.backend import ChatBackend  # loads a client of HTTP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +65,7 @@ class House:
     threads: CapacityLimiter
     figures: Figures
     pace: Pace
-    backend: ChatBackend | None
+    backend: "ChatBackend | None"
     audit: AuditLog
 
     async def read_body(self, request: Request, limit_bytes: int) -> bytes | Response:

@@ -17,11 +17,13 @@ class Script:
         deltas: Pieces of its answer, as a server streams them.
         statuses: Statuses of the first requests; later ones are answered.
         breaks_after: Pieces after which it breaks off, None for never.
+        held: Set when the second piece may be said; None does not wait.
     """
 
     deltas: list[dict[str, str]] = field(default_factory=lambda: [{"content": "It is so [1]."}])
     statuses: list[int] = field(default_factory=list)
     breaks_after: int | None = None
+    held: threading.Event | None = None
 
 
 class ChatServer:
@@ -75,6 +77,8 @@ class _Handler(BaseHTTPRequestHandler):
             if number == owner.script.breaks_after:
                 self.wfile.write(b'data: {"error": {"message": "overloaded"}}\n\n')
                 return
+            if number == 1 and owner.script.held is not None:
+                owner.script.held.wait(60)
             piece = {"choices": [{"index": 0, "delta": delta}]}
             self.wfile.write(b"data: " + json.dumps(piece).encode() + b"\n\n")
         self.wfile.write(b"data: [DONE]\n\n")
