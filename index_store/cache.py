@@ -15,6 +15,7 @@ import fcntl
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -79,6 +80,8 @@ class LocalCache:
         self._options = options
         self._clock_ms = clock_ms
         self._notes = options.folder / NOTES
+        self._lock = threading.Lock()
+        self._checked: dict[str, tuple[int, ...]] = {}  # files of stores on this machine
 
     @property
     def options(self) -> CacheOptions:
