@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 # Of the request that is being answered; set by the gate, and told in every error.
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 ANSWERING = "answering"  # in a socket's state while an answer is being sent
+MAX_MESSAGE_CHARS = 600
+MAX_PARAM_CHARS = 120
 REFUSED = "invalid_request_error"
 FAILED = "server_error"
 SLOWEST_BYTES_PER_S = 16 << 10  # of a body, after its time of patience
@@ -36,6 +38,7 @@ def reply(
 def refuse(status: int, message: str, code: str, param: str | None = None) -> Response:
     """Return an answer that is not a success."""
     kind = FAILED if status >= 500 else REFUSED
+    message, param = _cut(message, MAX_MESSAGE_CHARS), param and _cut(param, MAX_PARAM_CHARS)
     body = error_json(message, kind, request_id=REQUEST_ID.get(), param=param, code=code)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
     return reply(status, body, headers)
@@ -52,6 +55,11 @@ async def read_body(request: Request, limit_bytes: int, patience_s: float) -> by
     except TimeoutError:
         return refuse(408, "the body came too slowly", "body_too_slow")
     return bytes(body)
+
+
+def _cut(text: str, most: int) -> str:
+    """Return a text that repeats no more of a request than a person reads."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 async def patiently(pieces: AsyncIterator[bytes], patience_s: float) -> AsyncIterator[bytes]:
