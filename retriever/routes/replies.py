@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextvars import ContextVar
+from typing import Any
 
 import orjson
 from fastapi import Request, Response
 from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
 
 from index_store.errors import IndexStoreError, NotFoundError, TransientError, UsageError
 from retriever.answers import Json, error_json
@@ -33,6 +35,30 @@ def reply(
     return Response(
         orjson.dumps(body), status_code=status, headers=headers, media_type="application/json"
     )
+
+
+async def while_there(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
+    """Do something for whoever asked, and stop as soon as they have left.
+
+    Raises:
+        ClientDisconnect: They have.
+    """
+    doing = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait((doing, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise ClientDisconnect
+        return doing.result()
+    finally:
+        for each in (doing, leaving):
+            each.cancel()
+        await asyncio.gather(doing, leaving, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass  # the body was read, so nothing else comes
 
 
 def refuse(status: int, message: str, code: str, param: str | None = None) -> Response:
