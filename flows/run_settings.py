@@ -122,6 +122,10 @@ def remote_options(settings: Settings) -> RemoteOptions:
             shared_store=settings.embed_pace_store,
             give_up_s=settings.embed_give_up_s,
         ),
+        tokenizer=settings.embed_tokenizer,
+        fallbacks=settings.embed_fallback,
+        fallback_key=settings.embed_fallback_key,
+        fallback_after_s=settings.embed_fallback_after_s,
         price_per_million_tokens=settings.embed_price,
         prices=parse_prices(settings.embed_prices),
     )

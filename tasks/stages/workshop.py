@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from functools import cached_property
 
-from index_store.embedder import Embedder
+from index_store.embedder import Embedder, RoutedEmbedder
 from index_store.embedders.prices import Price, price_of
 from index_store.embedders.registry import REMOTE, open_batch_jobs, open_embedder
 from index_store.embeddings import EmbeddingStore
@@ -27,7 +27,7 @@ from tasks.stages.gating.gate import open_engine
 from tasks.stages.night_rate import NightClocks, NightDesk
 from tasks.stages.parsing.isolation import ParsePool
 from tasks.stages.plugged_chunker import worker_options
-from tasks.stages.probing import check_model
+from tasks.stages.probing import check_model, stored_fingerprint
 from tasks.stages.purse import Purse
 from tasks.stages.run_options import EmbedOptions, NightOptions, RunOptions
 from tasks.stages.shard_making import Site
@@ -200,8 +200,11 @@ class Workshop:
 
         Raises:
             StoppedError: It has.
+            UsageError: An address to fall back to has another model.
         """
         if self.embedder.spec.provider in REMOTE and self._model_checked == again:
+            if not again and isinstance(self.embedder, RoutedEmbedder):
+                self.embedder.check_routes(stored_fingerprint(self.storage, self.embedder))
             check_model(self.storage, self.embedder)
             self._model_checked = True
 

@@ -29,8 +29,9 @@ from index_store.embedders.remote.pace import (
 )
 from index_store.errors import ConflictError, StoppedError, TransientError
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("nightpress.embed")  # shown on the terminal and in the UI
 
+ANNOUNCED_S = 5.0  # after which a request that was announced went elsewhere
 DOWN_AFTER = 5  # failures in a row, of all threads together
 REQUESTS_HEADERS = ("x-ratelimit-limit-req-minute", "x-ratelimit-limit-requests")
 TOKENS_HEADERS = ("x-ratelimit-limit-tokens-minute", "x-ratelimit-limit-tokens")
@@ -69,6 +70,7 @@ class Limiter:
         self._options = options
         self._most = in_flight
         self._room = float(in_flight)
+        self._announced: list[tuple[float, float]] = []  # when, and tokens, of requests to come
         self._out = 0
         self._failures = 0
         self._down_since: float | None = None
@@ -109,7 +111,16 @@ class Limiter:
         """Return how many tokens the next request should have, as `pace.room` says."""
         now = self._clocks.wall()
         with self._changed:
-            return room(self._keeper.look(), self._options, most, now, surprise)
+            allowed = self._keeper.look()
+            self._announced = [each for each in self._announced if each[0] > now - ANNOUNCED_S]
+            for _, tokens in self._announced:
+                allowed, _ = place(allowed, self._options, tokens, now, surprise)
+            return room(allowed, self._options, most, now, surprise)
+
+    def announce(self, tokens: float) -> None:
+        """Say that a request of so many tokens will ask for a place soon, in another thread."""
+        with self._changed:
+            self._announced.append((self._clocks.wall(), tokens))
 
     def succeeded(self, taken: Place, headers: Mapping[str, str], counted: int | None) -> None:
         """Learn from an answer: room for one more, its true tokens, and what its headers tell.
@@ -210,6 +221,8 @@ class Limiter:
             return after, found.at
 
         with self._changed:
+            if before is None and self._announced:
+                self._announced.pop(0)
             self._keeper.take(step)
         return taken[0]
 

@@ -66,6 +66,10 @@ class RemoteOptions:
         limits: What one request may hold.
         pace: What the provider allows.
         price_per_million_tokens: None for the price known for the model.
+        tokenizer: What requests are packed by, as `open_counter` takes it.
+        fallbacks: Other addresses of the same model, in order, as `parse_routes` reads them.
+        fallback_key: Sent to those; the key of the first address never is.
+        fallback_after_s: Seconds for which an address may be out of reach before the next is asked.
         prices: Prices of single models, which go before the list prices known here.
     """
 
@@ -82,3 +86,7 @@ class RemoteOptions:
     pace: PaceOptions = field(default_factory=PaceOptions)
     price_per_million_tokens: float | None = None
     prices: tuple[tuple[str, float], ...] = ()
+    tokenizer: str = ""
+    fallbacks: tuple[str, ...] = ()
+    fallback_key: SecretStr | None = None
+    fallback_after_s: float = 60.0

@@ -28,7 +28,7 @@ from index_store.errors import (
 )
 from index_store.storage.base import Storage
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("nightpress.embed")  # shown on the terminal and in the UI
 
 KEPT = 2_000  # records: many more than are written while somebody may count from one
 STALE_S = 30.0  # after which the newest record is looked for anew
