@@ -173,6 +173,14 @@ class MeteredEmbedder(Protocol):
         """Say that a request of so many tokens will be embedded soon, by another thread."""
         ...
 
+    def learned(self) -> RequestLimits | None:
+        """Return what refusals taught that one request may hold; None when nothing was refused."""
+        ...
+
+    def recall(self, limits: RequestLimits) -> None:
+        """Begin with what an earlier run learned, where it is less than what is set."""
+        ...
+
 
 @runtime_checkable
 class RoutedEmbedder(Protocol):

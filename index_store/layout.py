@@ -193,3 +193,8 @@ def batch_jobs_prefix(embedder_id: str) -> str:
 def batch_job_key(embedder_id: str, name: str) -> str:
     """Key of the record of one such job."""
     return f"{batch_jobs_prefix(embedder_id)}{name}.json"
+
+
+def learned_limits_key(embedder_id: str) -> str:
+    """Key of what refusals taught about the size of requests."""
+    return f"{embeddings_prefix(embedder_id)}limits.json"

@@ -50,6 +50,9 @@ class EmbeddingSettings(BaseModel):
     embed_timeout_s: float = Field(
         60, gt=0, description="Seconds until the last byte of one answer of the embedding API"
     )
+    embed_question_timeout_s: float = Field(
+        5, gt=0, description="The same for a question that somebody waits for (`search`, `serve`)"
+    )
     embed_give_up_s: float = Field(
         900, gt=0, description="Seconds that the embedding API may be out of reach in a run"
     )
@@ -65,7 +68,7 @@ class EmbeddingSettings(BaseModel):
     embed_pace_store: str = Field(
         "",
         description="Folder or `s3://bucket/prefix` through which all machines share the two "
-        "limits; one for every key",
+        "limits, one for every key; a run on several machines uses its own store without it",
     )
     embed_in_flight: int = Field(
         4, ge=1, le=256, description="Requests to the embedding API at the same time at most"

@@ -164,6 +164,18 @@ class RemoteEmbedder:
             mean = self._mean_per_piece
         self._limiter.announce(tokens * mean)
 
+    def learned(self) -> RequestLimits | None:
+        """Return what refusals taught, by the provider's count; None when nothing was refused."""
+        with self._lock:
+            return None if self._limits == self._options.limits else self._limits
+
+    def recall(self, limits: RequestLimits) -> None:
+        """Begin with what an earlier run learned, where it is less than what is set."""
+        with self._lock:
+            known = (each for each in (limits.tokens, self._limits.tokens) if each is not None)
+            texts = min(limits.texts, self._limits.texts)
+            self._limits = replace(self._limits, texts=texts, tokens=min(known, default=None))
+
     def count(self, texts: Sequence[str]) -> list[int] | None:
         """Return the tokens of texts by the provider's tokenizer; None where it is not at hand."""
         if not self._options.tokenizer:

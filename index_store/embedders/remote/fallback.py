@@ -123,6 +123,14 @@ class FallbackEmbedder:
         """Say that a request of so many tokens is about to be embedded there."""
         self._current.embedder.announce(tokens)
 
+    def learned(self) -> RequestLimits | None:
+        """Return what refusals of the first address taught."""
+        return self._places[0].embedder.learned()
+
+    def recall(self, limits: RequestLimits) -> None:
+        """Begin with what an earlier run learned of the first address."""
+        self._places[0].embedder.recall(limits)
+
     def count(self, texts: Sequence[str]) -> list[int] | None:
         """Return the tokens of texts by the tokenizer of the model; None where it is not there."""
         return self._places[0].embedder.count(texts)

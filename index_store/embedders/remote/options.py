@@ -8,6 +8,7 @@ from index_store.embedder import RequestLimits
 from index_store.errors import UsageError
 
 MEBIBYTE = 1 << 20
+PACE_FOLDER = ".nightpress/pace/"  # of a store; no collection's name begins like this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
