@@ -16,6 +16,7 @@ from pydantic import ConfigDict, SecretStr, ValidationError
 from flows.setting_groups.building import BuildingSettings
 from flows.setting_groups.chatting import ChattingSettings
 from flows.setting_groups.embedding import EmbeddingSettings
+from flows.setting_groups.evaluating import EvaluatingSettings
 from flows.setting_groups.gating import GatingSettings
 from flows.setting_groups.operating import OperatingSettings
 from flows.setting_groups.parsing import ParsingSettings
@@ -50,6 +51,7 @@ class Settings(
     SpreadingSettings,
     ChattingSettings,
     ServingSettings,
+    EvaluatingSettings,
     GatingSettings,
     BuildingSettings,
     EmbeddingSettings,

@@ -18,6 +18,7 @@ from index_store.cache import LocalCache
 from index_store.collections import check_format, load_manifest
 from index_store.embedder import Embedder, EmbedderSpec
 from index_store.errors import IndexStoreError, NotFoundError, TransientError
+from index_store.layout import figures_page_key, page_key
 from index_store.log import CommitLog
 from index_store.log_records import (
     VERSION_PREFIX,
@@ -150,6 +151,22 @@ class LiveCollection:
             TransientError: The store could not be read.
         """
         return last_versions(self._storage, self.name, self._log_state, most)
+
+    def report_page(self, version: str, *, names: bool) -> bytes:
+        """Return the page that the run left beside a version.
+
+        Args:
+            version: Beginning of its id.
+            names: Whether it may name documents.
+
+        Raises:
+            NotFoundError: There is no such version, or it has no page.
+            UsageError: The beginning is too short or fits several.
+            TransientError: The store could not be read.
+        """
+        published = resolve_version(self._log_state, version=version)
+        key = page_key if names else figures_page_key
+        return self._storage.read(key(self.name, published.version))
 
     @property
     def loaded(self) -> bool:

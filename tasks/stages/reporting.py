@@ -3,7 +3,6 @@
 Invariants: pure; every count comes from the run's own records; no document text is ever part of it.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -13,7 +12,6 @@ from tasks.stages.remedies import remedy
 from tasks.stages.spending import RunCost
 from tasks.stages.stretches import Stretch
 
-SHOWN_POOR = 20
 SHOWN_ITEMS = 200  # rows of a table that a person still scrolls through
 
 
@@ -158,34 +156,6 @@ class RunReport:
         }
 
 
-def summary_markdown(report: RunReport) -> str:
-    """Return the report as a page that is read in a minute."""
-    headline = _headline(report)
-    seconds = {stage: f"{spent:.2f}" for stage, spent in report.seconds.items()}
-    parts = [
-        f"# {headline}",
-        _row("documents", {name: f"{count:,}" for name, count in report.documents.items()}),
-        _row("chunks", {name: f"{count:,}" for name, count in report.chunks.items()}),
-        _row("embedding", {name: f"{count:,}" for name, count in report.embedding.items()}),
-        cost_markdown(report.cost),
-        _row("seconds", seconds),
-    ]
-    if report.findings:
-        rows = [
-            (entry.check, entry.result, entry.message, entry.protects) for entry in report.findings
-        ]
-        parts.append(_table(("check", "result", "found", "what it protects"), rows))
-    if report.without_chunks:
-        parts.append(f"{len(report.without_chunks):,} documents gave no chunk.")
-    if report.poor:
-        shown = ", ".join(escape_markdown(uri) for uri in report.poor[:SHOWN_POOR])
-        more = f" and {len(report.poor) - SHOWN_POOR:,} more" if report.poor[SHOWN_POOR:] else ""
-        parts.append(f"The text of {len(report.poor):,} documents came out poor: {shown}{more}.")
-    if report.warnings:
-        parts.append("\n".join(f"- {escape_markdown(warning)}" for warning in report.warnings))
-    return "\n\n".join(parts) + "\n"
-
-
 def cost_markdown(cost: RunCost) -> str:
     """Return what embedding cost: in all, how that is known, and by source."""
     total = cost.total
@@ -205,8 +175,8 @@ def cost_markdown(cost: RunCost) -> str:
             for name, each in sorted(cost.sources.items())
         ]
         head = ("source or folder", "billed tokens", "at the night rate", "spent")
-        parts.append(_table(head, rows[:SHOWN_ITEMS]))
-        parts += _rest(len(rows))
+        parts.append(markdown_table(head, rows[:SHOWN_ITEMS]))
+        parts += and_more(len(rows))
     return "\n\n".join(parts)
 
 
@@ -223,38 +193,16 @@ def money(amount: float | None) -> str:
     return "unknown" if amount is None else f"{amount:,.6g}"
 
 
-def rejections_markdown(report: RunReport, retry_command: str) -> str:
-    """Return standing rejections grouped by reason, with the command that tries them again."""
-    if not report.rejections:
-        return "No document is rejected.\n"
-    grouped = Counter(entry.reason for entry in report.rejections)
-    parts = [
-        _table(
-            ("reason", "documents", "what helps"),
-            [(reason, str(count), remedy(reason)) for reason, count in grouped.most_common()],
-        ),
-        f"Try them again with `{retry_command}`.",
-        _table(
-            ("document", "reason", "detail", "attempts"),
-            [
-                (entry.uri, entry.reason, entry.detail, str(entry.attempts))
-                for entry in report.rejections[:SHOWN_ITEMS]
-            ],
-        ),
-    ]
-    return "\n\n".join(parts + _rest(len(report.rejections))) + "\n"
-
-
 def plan_markdown(plan: Plan) -> str:
     """Return what a run will do: counts, then every change with its reason."""
     changes = [item for item in plan.items if item.action is not Action.KEPT]
     parts = [
-        _table(("action", "documents"), [(a, f"{n:,}") for a, n in plan.counts().items()]),
+        markdown_table(("action", "documents"), [(a, f"{n:,}") for a, n in plan.counts().items()]),
     ]
     if changes:
         rows = [(item.uri, item.action.value, item.reason) for item in changes[:SHOWN_ITEMS]]
-        parts.append(_table(("document", "action", "reason"), rows))
-    return "\n\n".join(parts + _rest(len(changes))) + "\n"
+        parts.append(markdown_table(("document", "action", "reason"), rows))
+    return "\n\n".join(parts + and_more(len(changes))) + "\n"
 
 
 def escape_markdown(text: str) -> str:
@@ -263,26 +211,20 @@ def escape_markdown(text: str) -> str:
     return " ".join(escaped.split())
 
 
-def _headline(report: RunReport) -> str:
-    version = (report.version or "no version")[:12]
-    if report.unchanged:
-        return f"{report.collection}: nothing changed, {version} stays"
-    state = "in production" if report.promoted else "a candidate, production is as it was"
-    return f"{report.collection}: {version} published, {state}"
-
-
 def _row(title: str, cells: Mapping[str, str]) -> str:
-    return _table((title, *cells), [("", *cells.values())])
+    return markdown_table((title, *cells), [("", *cells.values())])
 
 
-def _rest(count: int) -> list[str]:
+def and_more(count: int) -> list[str]:
+    """Return a line about the rows that a table of SHOWN_ITEMS leaves out, if there are any."""
     return [f"… and {count - SHOWN_ITEMS:,} more."] if count > SHOWN_ITEMS else []
 
 
 _MARKED = ("**failed**", "**warning**")  # cells that are Markdown already
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table; cells are text, but for what `Finding.result` marks."""
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
         cells = [cell if cell in _MARKED else escape_markdown(cell) for cell in row]

@@ -59,7 +59,7 @@ class RunRecord:
         embedding: Texts, tokens and requests, as in a report.
         cost: What embedding cost in all, as in a report; without `spent` the price is not known.
         seconds: Wall-clock seconds per stage.
-        figures: Measured quality by name.
+        figures: Measured quality by name; `readable_share` of all documents, then golden questions.
     """
 
     run: str
@@ -147,7 +147,7 @@ def record_of(report: RunReport, ended_at_ms: int) -> RunRecord:
         embedding=report.embedding,
         cost=_known(report.cost.as_json()),
         seconds=report.seconds,
-        figures=report.figures,
+        figures={**_readable(report.quality), **report.figures},
     )
 
 
@@ -249,6 +249,12 @@ def parse_record(data: bytes, what: str) -> RunRecord:
     )
     raise_problems(what, problems)
     return record
+
+
+def _readable(quality: Mapping[str, int]) -> dict[str, float]:
+    """Return the share of documents whose text came out well, if anybody judged it."""
+    judged = sum(quality.values())
+    return {"readable_share": round(quality.get("good", 0) / judged, 4)} if judged else {}
 
 
 def _read(storage: Storage, key: str) -> RunRecord | None:

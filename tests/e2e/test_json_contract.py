@@ -77,6 +77,10 @@ def check_runs(nightpress: CommandLine, run: dict[str, Any], source: Path) -> No
     assert published["seconds_in_all"] >= max(published["seconds"].values())
     assert told["unfinished"] == []
     assert nightpress("runs", "--limit", "1").out.count("\n") == 2
+    told = nightpress("report", "--json").json
+    assert told == {"version": run["version"], "path": told["path"], "opened": False}
+    assert "bad.pdf" in Path(told["path"]).read_text()
+    assert nightpress("report", run["version"][:12]).out.strip() == told["path"]
     assert {each["stage"] for each in run["timeline"]} >= {"scan", "parse", "build", "publish"}
     assert all(0 <= each["start_s"] <= each["end_s"] for each in run["timeline"])
 
