@@ -60,4 +60,63 @@ def report(
         show_report(settings, version, out=out, open_it=open_it, as_json=as_json)
 
 
-NIGHT_COMMANDS: tuple[click.Command, ...] = (runs, report)
+@click.command(
+    epilog="""\b
+Examples:
+  nightpress evaluate --questions questions.yaml --store ./store --out answers.xlsx
+  nightpress evaluate --marks answers.xlsx --store ./store     # what people filled in
+  nightpress evaluate 3f9c21 --store ./store --against 8a0b4e --least 7.5 --json
+  nightpress evaluate --store ./store --set judge_url=http://localhost:11434/v1 \\
+    --set judge_model=mistral-nemo"""
+)
+@click.argument("version", metavar="[V]", required=False)
+@click.option(
+    "--questions",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Questions with the answers that are right, YAML or CSV.",
+)
+@click.option(
+    "--marks",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Marks that people gave to the last answers, CSV or XLSX; nothing is asked again.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    help="Write answers and marks to a .csv or .xlsx file; may be repeated.",
+)
+@click.option("--against", metavar="V", help="Compare with the last evaluation of a version.")
+@click.option(
+    "--least", type=click.FloatRange(0, 10), help="Exit with 3 when the final mark is lower."
+)
+@common
+@json_option
+def evaluate(
+    version: str | None,
+    questions: Path | None,
+    marks: Path | None,
+    out: tuple[Path, ...],
+    against: str | None,
+    least: float | None,
+    as_json: bool,
+    quiet: bool,
+    **flags: object,
+) -> None:
+    """Ask a version questions and gather marks: exactness 50 %, completeness 30 %, format 20 %."""
+    with errors_become_exit_codes(as_json=as_json):
+        settings = read_settings(flags, quiet=quiet)
+        from flows.evaluating import EvaluationOrder, run_evaluation  # noqa: PLC0415 - loads FAISS
+
+        order = EvaluationOrder(
+            version=version,
+            questions=questions,
+            marks=marks,
+            out=out,
+            against=against,
+            least=least,
+        )
+        run_evaluation(settings, order, as_json=as_json)
+
+
+NIGHT_COMMANDS: tuple[click.Command, ...] = (runs, report, evaluate)

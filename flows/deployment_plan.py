@@ -15,8 +15,11 @@ from flows.settings import NightSettings, Settings
 from index_store.errors import UsageError
 from tasks.stages.listing import parse_sources
 
-SECRETS = ("mistral_api_key", "embed_api_key")
-PATHS = ("golden_questions", "replay_log", "embed_key_file", "embed_pace_file", "embed_ca_bundle")
+SECRETS = ("mistral_api_key", "embed_api_key", "judge_api_key")
+PATHS = (
+    "golden_questions", "evaluation_questions", "replay_log", "embed_key_file", "embed_pace_file",
+    "embed_ca_bundle",
+)  # fmt: skip
 CHANNELS = ("webhook", "slack", "email")
 DEFAULT_FILE = Path("deployments/prefect.yaml")
 
@@ -124,10 +127,15 @@ def plan_deployment(settings: Settings, options: DeployOptions) -> DeploymentPla
     if not isinstance(entries, list) or not entries:
         raise UsageError(f"{options.file} has no list `deployments`")
     pool = _pool(folder, entries[0], options)
+    has_questions = bool(settings.evaluation_questions or settings.golden_questions)
     return DeploymentPlan(
         pool=pool,
         queue=settings.collection,
-        deployments=tuple(_deployment(entry, settings, told, options) for entry in entries),
+        deployments=tuple(
+            _deployment(entry, settings, told, options)
+            for entry in entries
+            if has_questions or not str(entry["entrypoint"]).endswith(".evaluate")
+        ),
         automations=_automations(folder / "automations", settings),
         blocks=_blocks(settings),
     )

@@ -197,4 +197,5 @@ def _build(
         built = submitted[shard.number].result() if submitted else build_index(options, plan, shard)
         shards.append(built)
         timeline.add("build", built.span)
+        progress.built(len(shards), len(planned))
     return shards

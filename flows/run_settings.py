@@ -13,7 +13,8 @@ from flows.settings import NightSettings, Settings
 from index_store.cache import CacheOptions
 from index_store.embedder import RequestLimits
 from index_store.embedders.prices import parse_prices
-from index_store.embedders.remote.options import PaceOptions, RemoteOptions
+from index_store.embedders.registry import REMOTE
+from index_store.embedders.remote.options import PACE_FOLDER, PaceOptions, RemoteOptions
 from index_store.errors import UsageError
 from index_store.shard_options import RecallOptions
 from tasks.stages.chunking.options import ChunkOptions
@@ -108,6 +109,7 @@ def remote_options(settings: NightSettings) -> RemoteOptions:
         base_url=settings.embed_url,
         key=_key(settings),
         timeout_s=settings.embed_timeout_s,
+        question_timeout_s=settings.embed_question_timeout_s,
         proxy=settings.embed_proxy.get_secret_value(),
         ca_bundle=settings.embed_ca_bundle,
         limits=RequestLimits(
@@ -119,11 +121,25 @@ def remote_options(settings: NightSettings) -> RemoteOptions:
             requests_per_minute=settings.embed_requests_per_minute,
             tokens_per_minute=settings.embed_tokens_per_minute,
             shared_file=settings.embed_pace_file,
+            shared_store=_pace_store(settings),
             give_up_s=settings.embed_give_up_s,
         ),
+        tokenizer=settings.embed_tokenizer,
+        fallbacks=settings.embed_fallback,
+        fallback_key=settings.embed_fallback_key,
+        fallback_after_s=settings.embed_fallback_after_s,
         price_per_million_tokens=settings.embed_price,
         prices=parse_prices(settings.embed_prices),
     )
+
+
+def _pace_store(settings: NightSettings) -> str:
+    """Return through which store a limit is shared; workers of one run always share it."""
+    provider = settings.embedder.partition(":")[0]
+    is_spread = settings.runner != "threads" and provider in REMOTE
+    if settings.embed_pace_store or settings.embed_pace_file or not is_spread:
+        return settings.embed_pace_store
+    return f"{settings.store.rstrip('/')}/{PACE_FOLDER}{provider}"
 
 
 def night_options(settings: NightSettings) -> NightOptions | None:

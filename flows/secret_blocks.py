@@ -32,6 +32,7 @@ def with_key(settings: NightSettings, environment: Mapping[str, str]) -> NightSe
         update={
             "embed_api_key": _unless_masked(settings.embed_api_key),
             "mistral_api_key": _unless_masked(settings.mistral_api_key),
+            "embed_fallback_key": _unless_masked(settings.embed_fallback_key),
         }
     )
     updates: dict[str, SecretStr | None] = {}
@@ -42,6 +43,9 @@ def with_key(settings: NightSettings, environment: Mapping[str, str]) -> NightSe
             updates["embed_api_key"] = _of_environment(environment, f"{ENV_PREFIX}EMBED_API_KEY")
     if known.mistral_api_key is None:
         updates["mistral_api_key"] = _of_environment(environment, *MISTRALS)
+    if known.embed_fallback_key is None:
+        name = f"{ENV_PREFIX}EMBED_FALLBACK_KEY"
+        updates["embed_fallback_key"] = _of_environment(environment, name)
     return known.model_copy(update=updates)
 
 

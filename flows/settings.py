@@ -17,6 +17,7 @@ from flows.setting_groups.building import BuildingSettings
 from flows.setting_groups.chatting import ChattingSettings
 from flows.setting_groups.deploying import DeployingSettings
 from flows.setting_groups.embedding import EmbeddingSettings
+from flows.setting_groups.evaluating import EvaluatingSettings
 from flows.setting_groups.gating import GatingSettings
 from flows.setting_groups.operating import OperatingSettings
 from flows.setting_groups.parsing import ParsingSettings
@@ -49,6 +50,7 @@ LEGACY_NAMES = {
 class NightSettings(
     OperatingSettings,
     SpreadingSettings,
+    EvaluatingSettings,
     GatingSettings,
     BuildingSettings,
     EmbeddingSettings,

@@ -158,10 +158,43 @@ class MeteredEmbedder(Protocol):
         """Embed as `Embedder.embed` does, with the same errors."""
         ...
 
+    def count(self, texts: Sequence[str]) -> list[int] | None:
+        """Return the tokens of texts as `RequestLimits.tokens` counts; None for those of chunks."""
+        ...
+
     def room(self) -> int | None:
         """Return how many tokens the next request should have so that a minute is filled.
 
         As `RequestLimits.tokens` counts; None when tokens do not matter.
+        """
+        ...
+
+    def announce(self, tokens: int) -> None:
+        """Say that a request of so many tokens will be embedded soon, by another thread."""
+        ...
+
+    def learned(self) -> RequestLimits | None:
+        """Return what refusals taught that one request may hold; None when nothing was refused."""
+        ...
+
+    def recall(self, limits: RequestLimits) -> None:
+        """Begin with what an earlier run learned, where it is less than what is set."""
+        ...
+
+
+@runtime_checkable
+class RoutedEmbedder(Protocol):
+    """An embedder whose model answers at several addresses."""
+
+    def check_routes(self, expected: str | None) -> None:
+        """See which addresses have the same model.
+
+        Args:
+            expected: Fingerprint of the model that made the stored vectors; None when there is
+                none.
+
+        Raises:
+            UsageError: An address answers with other vectors.
         """
         ...
 

@@ -83,6 +83,11 @@ def figures_page_key(collection: str, version: str) -> str:
     return f"{collection}/versions/{version}/figures.html"
 
 
+def evaluation_key(collection: str, version: str, run: str) -> str:
+    """Key of what people and models think of a version's answers."""
+    return f"{collection}/versions/{version}/evaluation-{run}.json"
+
+
 def report_keys(collection: str, version: str) -> tuple[str, ...]:
     """Keys of everything that is told about a version, which nothing depends on."""
     return tuple(make(collection, version) for make in (report_key, page_key, figures_page_key))
@@ -188,3 +193,8 @@ def batch_jobs_prefix(embedder_id: str) -> str:
 def batch_job_key(embedder_id: str, name: str) -> str:
     """Key of the record of one such job."""
     return f"{batch_jobs_prefix(embedder_id)}{name}.json"
+
+
+def learned_limits_key(embedder_id: str) -> str:
+    """Key of what refusals taught about the size of requests."""
+    return f"{embeddings_prefix(embedder_id)}limits.json"

@@ -122,6 +122,10 @@ async function openReport(url) {
   const sheet = new opened.CSSStyleSheet();
   sheet.replaceSync([...page.querySelectorAll("style")].map((each) => each.textContent).join("\n"));
   for (const each of page.querySelectorAll("style, meta")) each.remove();
+  for (const each of page.querySelectorAll('a[href^="#"]')) each.addEventListener("click", (event) => {
+    event.preventDefault(); // an address of its own is what this window lacks
+    opened.document.getElementById(each.hash.slice(1))?.scrollIntoView();
+  });
   opened.document.replaceChild(opened.document.adoptNode(page.documentElement), opened.document.documentElement);
   opened.document.adoptedStyleSheets = [sheet];
 }

@@ -8,6 +8,7 @@ embedder refuses alone costs its document and nothing else.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -25,6 +26,7 @@ from index_store.embedders.checked import embed_counted
 from index_store.embedders.packing import pack
 from index_store.embeddings import EmbeddingStore
 from index_store.errors import RefusedInputError, UsageError
+from index_store.records import Chunk
 from index_store.storage.base import Storage
 from tasks.stages.checkpoints import ParsedBatch, open_table
 from tasks.stages.purse import Purse
@@ -98,6 +100,20 @@ def sources_of_rows(batch: ParsedBatch) -> list[str]:
     return sources
 
 
+def wanted_texts(
+    embedder: Embedder, chunks: Sequence[Chunk], hashes: Sequence[bytes], sources: Sequence[str]
+) -> list[Wanted]:
+    """Return texts to embed, with their tokens by the provider's own tokenizer if it is at hand."""
+    counted = None
+    if isinstance(embedder, MeteredEmbedder):
+        counted = embedder.count([chunk.text for chunk in chunks])
+    tokens = [chunk.tokens for chunk in chunks] if counted is None else counted
+    return [
+        Wanted(text=chunk.text, tokens=size, hash=text_hash, source=source)
+        for chunk, size, text_hash, source in zip(chunks, tokens, hashes, sources, strict=True)
+    ]
+
+
 def tokens_by_source(request: Sequence[Wanted]) -> dict[str, int]:
     """Return the tokens of a request, as we count them, by the source of its texts."""
     tokens: dict[str, int] = {}
@@ -140,15 +156,12 @@ def embed_batch(
         }
         missing = sorted(first_row.values())
         sources = sources_of_rows(batch)
-        wanted = [
-            Wanted(
-                text=stored.chunk.text,
-                tokens=stored.chunk.tokens,
-                hash=hashes[row],
-                source=sources[row],
-            )
-            for row, stored in zip(missing, table.take(missing), strict=True)
-        ]
+        wanted = wanted_texts(
+            embedder,
+            [stored.chunk for stored in table.take(missing)],
+            [hashes[row] for row in missing],
+            [sources[row] for row in missing],
+        )
     if wanted:
         ready()
     work = _Work(embedder, store, purse or Purse(None, None), wanted)
@@ -208,9 +221,12 @@ class _Work:
                     while waiting and len(out) < self._limits.in_flight:
                         places, waiting = self._next(waiting)
                         aside = self._purse.pay(self._tokens(places))
+                        if isinstance(self._embedder, MeteredEmbedder):
+                            self._embedder.announce(self._tokens(places))
                         texts = [self._wanted[place].text for place in places]
                         send = partial(embed_counted, self._embedder, texts, most=len(texts))
-                        out[pool.submit(send)] = _Sent(places, aside)
+                        # What is logged there belongs to the run that this thread works for.
+                        out[pool.submit(copy_context().run, send)] = _Sent(places, aside)
                     done, _ = wait(out, return_when=FIRST_COMPLETED)
                     for future in done:
                         waiting += self._take(future, out.pop(future))

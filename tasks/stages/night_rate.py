@@ -19,13 +19,20 @@ from index_store.embeddings import EmbeddingStore
 from index_store.errors import TransientError
 from index_store.storage.base import Storage
 from tasks.stages.checkpoints import ParsedBatch, open_table
-from tasks.stages.embedding import EmbeddingCounts, Wanted, sources_of_rows, tokens_by_source, total
+from tasks.stages.embedding import (
+    EmbeddingCounts,
+    Wanted,
+    sources_of_rows,
+    tokens_by_source,
+    total,
+    wanted_texts,
+)
 from tasks.stages.night_jobs import NightJob, NightJobs
 from tasks.stages.purse import NIGHT_RATE, Purse
 from tasks.stages.run_options import NightOptions
 from tasks.stages.spending import Spend, merged, shared_out
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("nightpress.embed")  # shown on the terminal and in the UI
 
 HOUR_S = 3600.0
 SETTLE_POLLS = 3  # after a job was cancelled, for what it had done by then
@@ -68,6 +75,7 @@ class NightDesk:
         clocks: NightClocks,
     ) -> None:
         self._storage = storage
+        self._embedder = embedder
         self._limits: RequestLimits = embedder.limits
         self._jobs = jobs
         self._store = store
@@ -139,15 +147,12 @@ class NightDesk:
                     self._away.add(text_hash)
                     rows.append(row)
             sources = sources_of_rows(batch)
-            return [
-                Wanted(
-                    text=kept.chunk.text,
-                    tokens=kept.chunk.tokens,
-                    hash=hashes[row],
-                    source=sources[row],
-                )
-                for row, kept in zip(rows, table.take(rows), strict=True)
-            ]
+            return wanted_texts(
+                self._embedder,
+                [kept.chunk for kept in table.take(rows)],
+                [hashes[row] for row in rows],
+                [sources[row] for row in rows],
+            )
 
     def _give(self, texts: Sequence[Wanted]) -> None:
         """Create a job; what is known of it is recorded before and after each step."""

@@ -8,14 +8,15 @@ every child process.
 import threading
 import time
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cached_property
 
-from index_store.embedder import Embedder
+from index_store.clock import system_clock_ms
+from index_store.embedder import Embedder, MeteredEmbedder, RequestLimits, RoutedEmbedder
 from index_store.embedders.prices import Price, price_of
 from index_store.embedders.registry import REMOTE, open_batch_jobs, open_embedder
 from index_store.embeddings import EmbeddingStore
-from index_store.errors import StoppedError, UsageError
+from index_store.errors import StoppedError, TransientError, UsageError
 from index_store.manifest import HnswSettings
 from index_store.shard_options import ShardOptions
 from index_store.storage.base import Storage
@@ -24,10 +25,11 @@ from tasks.stages.checkpoints import ParsedBatch
 from tasks.stages.embedding import Embedded, EmbeddingCounts, embed_batch
 from tasks.stages.gating.expectation import Engine
 from tasks.stages.gating.gate import open_engine
+from tasks.stages.learned_limits import read_limits, write_limits
 from tasks.stages.night_rate import NightClocks, NightDesk
 from tasks.stages.parsing.isolation import ParsePool
 from tasks.stages.plugged_chunker import worker_options
-from tasks.stages.probing import check_model
+from tasks.stages.probing import check_model, stored_fingerprint
 from tasks.stages.purse import Purse
 from tasks.stages.run_options import EmbedOptions, NightOptions, RunOptions
 from tasks.stages.shard_making import Site
@@ -74,6 +76,7 @@ class Workshop:
         self._engine: Engine | None = None
         self._closed = False
         self._model_checked = False
+        self._remembered: RequestLimits | None = None
         self._over = threading.Event()
 
     @property
@@ -129,14 +132,17 @@ class Workshop:
         with self._embed_lock:
             if self._options.shared:
                 self._vectors.refresh()  # what another machine has paid for meanwhile
-            return embed_batch(
-                batch,
-                self.storage,
-                self.embedder,
-                self._vectors,
-                self.purse,
-                lambda: self.check_model(again=False),
-            )
+            try:
+                return embed_batch(
+                    batch,
+                    self.storage,
+                    self.embedder,
+                    self._vectors,
+                    self.purse,
+                    lambda: self.check_model(again=False),
+                )
+            finally:
+                self._remember_limits()
 
     def embed_at_night_rate(self, batches: Iterable[ParsedBatch]) -> EmbeddingCounts:
         """Fill the store with vectors of the batches at half the price, as far as the night goes.
@@ -162,6 +168,24 @@ class Workshop:
                 NightClocks(now=time.monotonic, wait=self._rest),
             )
             return desk.embed(batches)
+
+    def _recall_limits(self) -> None:
+        """Begin with what refusals taught earlier runs."""
+        if isinstance(self.embedder, MeteredEmbedder):
+            known = read_limits(self.storage, self.embedder.spec.id, system_clock_ms())
+            if known is not None:
+                self.embedder.recall(known)
+            self._remembered = self.embedder.learned()
+
+    def _remember_limits(self) -> None:
+        """Keep what refusals taught this run for the next one."""
+        if not isinstance(self.embedder, MeteredEmbedder):
+            return
+        learned = self.embedder.learned()
+        if learned is not None and learned != self._remembered:
+            with suppress(TransientError):  # it is learned again
+                write_limits(self.storage, self.embedder.spec.id, learned, system_clock_ms())
+                self._remembered = learned
 
     def _rest(self, seconds: float) -> None:
         """Wait, unless the run is over."""
@@ -200,8 +224,13 @@ class Workshop:
 
         Raises:
             StoppedError: It has.
+            UsageError: An address to fall back to has another model.
         """
         if self.embedder.spec.provider in REMOTE and self._model_checked == again:
+            if not again:
+                self._recall_limits()
+            if not again and isinstance(self.embedder, RoutedEmbedder):
+                self.embedder.check_routes(stored_fingerprint(self.storage, self.embedder))
             check_model(self.storage, self.embedder)
             self._model_checked = True
 

@@ -8,6 +8,7 @@ from mistralai.client import Mistral
 
 from tests.support.command_line import CommandLine
 from tests.support.embedding_server import KEY, Behaviour, EmbeddingServer
+from tests.support.prefect_server import ask
 
 
 @pytest.fixture
@@ -108,6 +109,33 @@ def test_a_wrong_key_stops_a_run_with_the_remedy(nightpress: CommandLine):
     assert "refuses the key" in ended.err
     assert "embed_key_file" in ended.err
     assert KEY not in ended.err
+
+
+@pytest.mark.soak  # a provider that is away is given some twenty seconds to come back
+def test_a_run_goes_to_another_address_of_the_model_when_the_first_is_down(
+    nightpress: CommandLine,
+):
+    write_notes(nightpress.folder / "notes", 2)
+    with EmbeddingServer(Behaviour(key=None)).running() as second:
+        other = (
+            "--set",
+            f"embed_fallback=openai={second.url}",
+            "--set",
+            "embed_fallback_after_s=1",
+        )
+        with EmbeddingServer(Behaviour()).running() as first:
+            options = told(first, *other)
+            nightpress("run", *options)
+        before = len(second.seen.requests)
+        write_notes(nightpress.folder / "notes", 3)
+        ended = nightpress.as_script()("run", "--json", *options)
+    assert before == 1  # the comparison
+    assert ended.json["embedding"]["texts"] == 1
+    assert "mistral test is out of reach, others are asked" in ended.err
+    assert f"embed_fallback {second.url} answers, texts are embedded there" in ended.err
+    assert second.seen.keys == {""}
+    lines = ask(nightpress.environment["PREFECT_API_URL"], "logs", {})
+    assert [line for line in lines if "is out of reach, others" in str(line["message"])]
 
 
 def test_mistrals_own_client_understands_the_provider_of_these_tests():

@@ -84,6 +84,13 @@ def test_one_writer_at_a_time_and_the_next_one_waits():
     assert expiry.parameters["dry_run"] is False
 
 
+def test_answers_are_evaluated_where_there_are_questions():
+    without = plan_deployment(settings(), DeployOptions(file=FILE))
+    asked = plan_deployment(settings(golden_questions="/q.yaml"), DeployOptions(file=FILE))
+    assert {each.flow for each in asked.deployments} == {"reindex", "compact", "expire", "evaluate"}
+    assert {each.flow for each in without.deployments} == {"reindex", "compact", "expire"}
+
+
 def test_flags_win_over_the_file():
     told = DeployOptions(
         file=FILE, cron="0 3 * * *", time_zone="Asia/Tokyo", pool="night", pool_kind="docker",

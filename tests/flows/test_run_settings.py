@@ -70,6 +70,7 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     "embed_proxy": ("http://p", lambda run: run.embed.remote.proxy, "http://p"),
     "embed_ca_bundle": ("ca.pem", lambda run: run.embed.remote.ca_bundle, "ca.pem"),
     "embed_timeout_s": ("7", lambda run: run.embed.remote.timeout_s, 7.0),
+    "embed_question_timeout_s": ("2", lambda run: run.embed.remote.question_timeout_s, 2.0),
     "embed_give_up_s": ("8", lambda run: run.embed.remote.pace.give_up_s, 8.0),
     "embed_requests_per_minute": (
         "60",
@@ -78,6 +79,15 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     ),
     "embed_tokens_per_minute": ("9", lambda run: run.embed.remote.pace.tokens_per_minute, 9.0),
     "embed_pace_file": ("pace", lambda run: run.embed.remote.pace.shared_file, "pace"),
+    "embed_tokenizer": ("mistral", lambda run: run.embed.remote.tokenizer, "mistral"),
+    "embed_fallback": (
+        "http://b/v1 openai=http://c/v1",
+        lambda run: run.embed.remote.fallbacks,
+        ("http://b/v1", "openai=http://c/v1"),
+    ),
+    "embed_fallback_key": ("f", lambda run: run.embed.remote.fallback_key, SecretStr("f")),
+    "embed_fallback_after_s": ("5", lambda run: run.embed.remote.fallback_after_s, 5.0),
+    "embed_pace_store": ("s3://b/p", lambda run: run.embed.remote.pace.shared_store, "s3://b/p"),
     "embed_in_flight": ("2", lambda run: run.embed.remote.limits.in_flight, 2),
     "embed_request_texts": ("32", lambda run: run.embed.remote.limits.texts, 32),
     "embed_request_tokens": ("99", lambda run: run.embed.remote.limits.tokens, 99),
@@ -156,6 +166,10 @@ ELSEWHERE = {
     "notify_webhook",
     "notify_slack",
     "notify_email",
+    "evaluation_questions",
+    "judge_url",
+    "judge_model",
+    "judge_api_key",
     "files_host",
     "docs_root_dir",
     "host",
@@ -239,6 +253,24 @@ def test_hits_are_linked_below_the_served_folder_only(
 def test_links_need_an_http_address():
     with pytest.raises(UsageError, match="expected http:// or https://"):
         link_options(Settings(files_host="javascript:alert"))
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"runner": "dask"}, "s3://b/p/.nightpress/pace/mistral"),
+        ({"runner": "dask", "embed_pace_store": "s3://own"}, "s3://own"),
+        ({"runner": "dask", "embed_pace_file": "pace"}, ""),
+        ({"runner": "dask", "embedder": "offline"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_workers_of_one_run_share_a_limit_through_its_store(
+    more: dict[str, str], expected: str
+):
+    given = {"source": "/x", "store": "s3://b/p/", "embedder": "mistral", **more}
+    options = run_options(load_settings(given, {}).settings, "run-1")
+    assert options.embed.remote.pace.shared_store == expected
 
 
 def test_a_key_is_read_from_a_file_and_never_shown(tmp_path: Path):

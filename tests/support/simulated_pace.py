@@ -89,7 +89,7 @@ def simulate(night: Night, drawn: random.Random) -> Seen:
             if not has_sample:
                 learned = highest = ratio
             has_sample = True
-            spread += 0.1 * ((ratio / learned - 1.0) ** 2 - spread)
+            spread += 0.2 * ((ratio / learned - 1.0) ** 2 - spread)
             learned += 0.3 * (ratio - learned)
             highest = max(ratio, 0.9 * highest)
             answered = now + drawn.uniform(0.1, night.latency_s)

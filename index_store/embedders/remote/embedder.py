@@ -23,6 +23,7 @@ from index_store.embedder import (
 from index_store.embedders.hashing import PieceTokenizer
 from index_store.embedders.prices import price_of
 from index_store.embedders.remote.client import ProviderClient
+from index_store.embedders.remote.counting import open_counter
 from index_store.embedders.remote.limiter import Limiter
 from index_store.embedders.remote.options import RemoteOptions
 from index_store.embedders.remote.pace import LEAST_SURPRISE, SURPRISE
@@ -40,7 +41,7 @@ BROKEN_ANSWERS = 5  # answers in a row that are no vectors, after which the prov
 QUESTION_RETRIES = 1
 SAMPLE_PIECES = 500  # tokens of ours in a request that tells how the provider counts
 LEARNED_SHARE = 0.3  # of the last answer in the mean of tokens that the provider counts
-SPREAD_SHARE = 0.1  # of the last answer in the spread of its counts about that mean
+SPREAD_SHARE = 0.2  # of the last answer in the spread of its counts about that mean
 DEVIATIONS = 2.5  # standard deviations that a count may lie beside the mean
 SMALLEST_SHARE = 8  # refusals lower a limit to no less than this part of what was set
 
@@ -106,6 +107,7 @@ class RemoteEmbedder:
         self._provider = PROVIDERS[name]
         self._options = options
         self._tokenizer = PieceTokenizer()
+        self._counter = open_counter(options.tokenizer)
         model, dimension = _model(name, self._provider, argument)
         price = price_of(
             name, model, told=options.price_per_million_tokens, table=dict(options.prices)
@@ -156,6 +158,30 @@ class RemoteEmbedder:
             mean, surprise = self._mean_per_piece, self._surprise
         return int(self._limiter.room(most * mean, surprise) / mean)
 
+    def announce(self, tokens: int) -> None:
+        """Say that a request of so many of our tokens is about to be embedded."""
+        with self._lock:
+            mean = self._mean_per_piece
+        self._limiter.announce(tokens * mean)
+
+    def learned(self) -> RequestLimits | None:
+        """Return what refusals taught, by the provider's count; None when nothing was refused."""
+        with self._lock:
+            return None if self._limits == self._options.limits else self._limits
+
+    def recall(self, limits: RequestLimits) -> None:
+        """Begin with what an earlier run learned, where it is less than what is set."""
+        with self._lock:
+            known = (each for each in (limits.tokens, self._limits.tokens) if each is not None)
+            texts = min(limits.texts, self._limits.texts)
+            self._limits = replace(self._limits, texts=texts, tokens=min(known, default=None))
+
+    def count(self, texts: Sequence[str]) -> list[int] | None:
+        """Return the tokens of texts by the provider's tokenizer; None where it is not at hand."""
+        if not self._options.tokenizer:
+            return None
+        return [text_tokens(self._counter, text) for text in texts]
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts in one request, with patience.
 
@@ -173,7 +199,7 @@ class RemoteEmbedder:
             StoppedError: It refuses the key, or there is no money left.
             UsageError: It does not know the model or the address.
         """
-        estimate = sum(text_tokens(self._tokenizer, text) for text in texts)
+        estimate = sum(text_tokens(self._counter, text) for text in texts)
         answer = self._ask(texts, estimate, self._options.timeout_s, self._options.pace.retries)
         if answer.tokens and estimate:
             self._learn(answer.tokens / estimate, estimate)
@@ -185,10 +211,18 @@ class RemoteEmbedder:
         Raises:
             TransientError, RefusedInputError, StoppedError, UsageError: As `embed`.
         """
-        tokens = text_tokens(self._tokenizer, question)
+        tokens = text_tokens(self._counter, question)
         answer = self._ask([question], tokens, self._options.question_timeout_s, QUESTION_RETRIES)
         vector: Vectors = answer.vectors[0]
         return vector
+
+    def rest(self, seconds: float) -> None:
+        """Wait.
+
+        Raises:
+            StoppedError: The embedder was closed meanwhile.
+        """
+        self._limiter.wait(seconds)
 
     def close(self) -> None:
         """Stop waiting requests and close connections; calling it twice is harmless."""

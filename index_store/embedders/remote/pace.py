@@ -4,21 +4,17 @@ Two rules together. A record of the last minute keeps every minute, measured any
 limit although requests are whole. The generic cell rate algorithm (ITU-T I.371) bounds how much of
 a minute may go at once: all of it, until the provider refuses that, then half as much each time.
 
-Invariants: a place in the queue is taken in one step, so two processes that share a file never take
-the same one; what the provider counted takes the place of what was expected.
+Invariants: pure; what the provider counted takes the place of what was expected.
 """
 
-import fcntl
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import ceil, inf, sqrt
-from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import orjson
 
 from index_store.embedders.remote.options import PaceOptions
-from index_store.errors import UsageError
 
 MINUTE_S = 60.0
 MARGIN_S = 0.5  # requests travel unevenly: two that leave a minute apart may arrive closer
@@ -28,6 +24,7 @@ GRAIN_S = 0.25  # requests this close are remembered as one, so a record stays s
 SURPRISE = 0.05  # of what is expected of a request: so much more the provider may count at first
 LEAST_SURPRISE = 0.002
 LEAST_ROOM = 0.3  # of a full request: less room at the end of a minute is left unused
+WORTH_WAITING_S = 5.0  # for a whole request, rather than to cut it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,82 +81,6 @@ class Place:
     surprise: float = SURPRISE
 
 
-Step = Callable[[Allowed], tuple[Allowed, float]]
-
-
-class PaceKeeper(Protocol):
-    """Keeps the pace; one for everybody who shares a limit."""
-
-    def take(self, step: Step) -> float:
-        """Replace what is kept by what `step` makes of it, and return the seconds it tells."""
-        ...
-
-    def look(self) -> Allowed:
-        """Return what was kept lately; somebody may have taken a step since."""
-        ...
-
-
-class OwnPace:
-    """The pace of one process; the caller holds the lock."""
-
-    def __init__(self) -> None:
-        self._allowed = Allowed()
-
-    def take(self, step: Step) -> float:
-        """Take a step."""
-        self._allowed, told_s = step(self._allowed)
-        return told_s
-
-    def look(self) -> Allowed:
-        """Return what is kept."""
-        return self._allowed
-
-
-class SharedPace:
-    """The pace of all processes of one machine, in a file that is locked for a moment.
-
-    A step costs some 100 microseconds. A file that says nonsense is begun anew.
-
-    Args:
-        path: The file; its folder must exist.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seen = Allowed()
-
-    def take(self, step: Step) -> float:
-        """Take a step.
-
-        Raises:
-            UsageError: The file cannot be written.
-        """
-        try:
-            with self._path.open("ab+") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX)
-                stream.seek(0)
-                allowed, told_s = step(decoded(stream.read()))
-                stream.seek(0)
-                stream.truncate()
-                stream.write(encoded(allowed))
-                stream.flush()
-        except OSError as error:
-            raise UsageError(
-                f"embed_pace_file {str(self._path)!r} cannot be used: {error.strerror}"
-            ) from error
-        self._seen = allowed
-        return told_s
-
-    def look(self) -> Allowed:
-        """Return what this process left there."""
-        return self._seen
-
-
-def keeper(options: PaceOptions) -> PaceKeeper:
-    """Return who keeps the pace that `options` ask for."""
-    return SharedPace(Path(options.shared_file)) if options.shared_file else OwnPace()
-
-
 def place(
     allowed: Allowed, options: PaceOptions, tokens: float, now: float, surprise: float = SURPRISE
 ) -> tuple[Allowed, Place]:
@@ -211,10 +132,13 @@ def room(
     least = LEAST_ROOM * most
     doubt = (surprise * least) ** 2
     earliest = max(now, spaced_at, allowed.not_before)
-    _, left, doubts = _first_room(sent, options, least, doubt, earliest)
-    if left == inf:
+    soon, left, doubts = _first_room(sent, options, least, doubt, earliest)
+    whole_at, _, _ = _first_room(sent, options, most, (surprise * most) ** 2, earliest)
+    if left == inf or whole_at - soon < WORTH_WAITING_S:
         return most
-    return max(least, min(most, left - sqrt(doubts + (surprise * left) ** 2)))
+    # What is expected of the provider may change by the time that the request takes its place.
+    left = (1.0 - surprise) * left - sqrt(doubts + (surprise * left) ** 2)
+    return max(least, min(most, left))
 
 
 def corrected(
@@ -329,23 +253,31 @@ def encoded(allowed: Allowed) -> bytes:
 def decoded(data: bytes) -> Allowed:
     """Read what was kept; nonsense is begun anew."""
     try:
-        kept = orjson.loads(data)
-        sent = tuple(
-            Sent(
-                first_at=float(each["first_at"]),
-                last_at=float(each["last_at"]),
-                requests=int(each["requests"]),
-                tokens=float(each["tokens"]),
-                doubt=float(each.get("doubt", 0.0)),
-            )
-            for each in kept["sent"]
-        )
-        return Allowed(
-            requests_at=float(kept["requests_at"]),
-            tokens_at=float(kept["tokens_at"]),
-            not_before=float(kept["not_before"]),
-            burst_s=float(kept["burst_s"]),
-            sent=sent,
-        )
+        return parsed(orjson.loads(data))
     except (ValueError, TypeError, KeyError, AttributeError):
         return Allowed()
+
+
+def parsed(kept: Mapping[str, Any]) -> Allowed:
+    """Return what JSON tells.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: It tells something else.
+    """
+    sent = tuple(
+        Sent(
+            first_at=float(each["first_at"]),
+            last_at=float(each["last_at"]),
+            requests=int(each["requests"]),
+            tokens=float(each["tokens"]),
+            doubt=float(each.get("doubt", 0.0)),
+        )
+        for each in kept["sent"]
+    )
+    return Allowed(
+        requests_at=float(kept["requests_at"]),
+        tokens_at=float(kept["tokens_at"]),
+        not_before=float(kept["not_before"]),
+        burst_s=float(kept["burst_s"]),
+        sent=sent,
+    )

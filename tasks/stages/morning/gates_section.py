@@ -6,6 +6,12 @@ It stands for the Data Docs of Great Expectations, whose pages load parts from o
 from tasks.stages.morning.html import Markup, details, table, tag
 from tasks.stages.reporting import Finding, RunReport
 
+QUALITIES = {
+    "good": "documents whose text came out well",
+    "poor": "documents whose text came out poor",
+    "none": "documents without text",
+}
+
 
 def gates(report: RunReport, *, names: bool) -> Markup:
     """Return the results of all checks, those that failed first, then suite by suite."""
@@ -33,7 +39,11 @@ def gates(report: RunReport, *, names: bool) -> Markup:
 
 
 def _figures(report: RunReport) -> Markup:
-    quality = {f"documents of {name} text": f"{count:,}" for name, count in report.quality.items()}
+    quality = {
+        told: f"{report.quality[name]:,}"
+        for name, told in QUALITIES.items()
+        if name in report.quality
+    }
     figures = {name.replace("_", " "): f"{value:.3f}" for name, value in report.figures.items()}
     cards = [
         tag("div", tag("span", name), tag("b", value), css="card")

@@ -9,6 +9,10 @@ class Markup(str):
 
     __slots__ = ()
 
+    def __add__(self, other: str) -> "Markup":
+        """Return both, what is text made markup first."""
+        return Markup(str.__add__(self, other if isinstance(other, Markup) else text(other)))
+
 
 def text(value: str) -> Markup:
     """Return text that shows as itself; what would move other text is shown as its escape."""

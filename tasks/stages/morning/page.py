@@ -158,7 +158,7 @@ def _summary(morning: Morning) -> Markup:
         tag("p", told, css=f"verdict {colour}"),
         tag("div", *cards, css="cards"),
         tag("nav", *(tag("a", name, href=f"#{place}") for place, name in (*links, *more))),
-        *([tag("pre", tag("code", "\n".join(commands(report))))] if commands(report) else []),
+        tag("pre", *(tag("code", line) + Markup("\n") for line in commands(report))),
         details("Beside the nights before", _compared(rows), tag("p", price_line(report.cost))),
     )
 

@@ -19,7 +19,7 @@ def rejections(report: RunReport, *, names: bool) -> Markup:
     rows, lists = [], []
     for reason, count in counted.most_common():
         command = tag("code", retry_command(report.collection, reason))
-        rows.append((reason, f"{count:,}", remedy(reason), command))
+        rows.append((tag("b", reason), f"{count:,}", remedy(reason), command))
         entries = [entry for entry in report.rejections if entry.reason == reason]
         lists.append(details(f"The documents: {reason}", _entries(entries)))
     head = ("reason", "documents", "what helps", "tries them again")

@@ -77,6 +77,8 @@ def test_the_verdict_and_what_to_type_follow_what_happened():
     assert verdict(replace(REPORT, unchanged=True))[1] == "good"
     assert verdict(replace(REPORT, promoted=False))[1] == "warn"
     assert "rollback" in commands(REPORT)[0]
+    shown = html.document_fromstring(page(morning(BLOCKED))).xpath("//pre")[0].text_content()
+    assert shown.splitlines() == list(commands(BLOCKED))
     assert [line.split()[1] for line in commands(BLOCKED)] == ["diff", "promote"]
     assert "--override" in commands(BLOCKED)[1]
     assert commands(replace(REPORT, unchanged=True)) == ()
