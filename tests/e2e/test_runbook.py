@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from index_store.collections import load_manifest
 from index_store.log import CommitLog
 from index_store.storage.folder import FolderStorage
 from tests.support.command_line import CommandLine
@@ -50,7 +51,8 @@ class Office:
     def damaged(self) -> None:
         """A file of the version in production is not what was written."""
         self.nightpress("run", "--full")
-        (index,) = self.folder.glob("store/documents/shards/*/index.faiss")
+        published = CommitLog(self.store, "documents").read().versions[self.channels["production"]]
+        index = self.folder / "store" / load_manifest(self.store, published).shards[0].index.key
         index.write_bytes(index.read_bytes()[:-8] + b"\0" * 8)
 
     def words(self, line: str) -> list[str]:
