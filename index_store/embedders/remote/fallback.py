@@ -115,9 +115,9 @@ class FallbackEmbedder:
         """What one request to the address that answers now may hold."""
         return self._current.embedder.limits
 
-    def room(self) -> int | None:
+    def room(self, tokens: int) -> int:
         """Return how many tokens the next request to that address should have."""
-        return self._current.embedder.room()
+        return self._current.embedder.room(tokens)
 
     def announce(self, tokens: int) -> None:
         """Say that a request of so many tokens is about to be embedded there."""
