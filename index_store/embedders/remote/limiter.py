@@ -166,7 +166,7 @@ class Limiter:
             if self._down_since is None:
                 self._down_since = now
                 logger.warning(
-                    "embedder %s is of no use now (%s); the run pauses, what is embedded is kept",
+                    "embedder %s cannot be used now (%s); the run pauses, what is embedded is kept",
                     self._name,
                     why,
                 )
