@@ -8,8 +8,9 @@ from the parsed document, as a person would look it up, and must hold that answe
 large as its document proves nothing, so the share of the document that a place is stands beside.
 
 The papers have hardly any headings. So the same text is written once more as Markdown, HTML and
-Word, in parts and sections of two to six paragraphs, read by the parsers, and tried the same way.
-Ends with an error when one citation is wrong.
+Word, in parts and sections of two to six paragraphs, read by the parsers, and tried the same way;
+and as a contract is often written, as plain text in numbered articles without any heading, short
+ones (a sentence) or long ones (a paragraph). Ends with an error when one citation is wrong.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -28,8 +29,11 @@ from question_sets import Set, load_all, plain
 from index_store.embedder import Tokenizer
 from index_store.embedders.registry import open_tokenizer
 from index_store.records import Chunk
-from tasks.stages.chunking.chunker import chunk_document
+from tasks.stages.chunking.chunker import RANGE, chunk_document
+from tasks.stages.chunking.clauses import Clause, enter, find_clause
 from tasks.stages.chunking.options import ChunkOptions
+from tasks.stages.chunking.sentences import sentence_spans
+from tasks.stages.chunking.units import SECTION_CHARS
 from tasks.stages.parsing.dispatch import parse_as
 from tasks.stages.parsing.elements import Element, ElementKind, ParsedDocument
 from tasks.stages.parsing.registry import parser_for
@@ -69,9 +73,15 @@ def main() -> int:
         for ending, write in WRITERS.items():
             tally = Tally()
             for name, parsed in given.documents.items():
-                again = written_again(parsed, ending, write)
+                again = written_again(with_headings(parsed.elements), ending, write)
                 check(name, again, answers_in(given, name), tokenizer, tally)
             wrong += report(f"{given.name}, in sections as {ending}", tally)
+        for size, texts_of in ARTICLES.items():
+            tally = Tally()
+            for name, parsed in given.documents.items():
+                again = written_again(articles(texts_of(parsed)), ".txt", write_text)
+                check(name, again, answers_in(given, name), tokenizer, tally)
+            wrong += report(f"{given.name}, in {size} articles as .txt", tally)
     for line in wrong[:20]:
         print(f"wrong: {line}")
     return int(bool(wrong))
@@ -121,14 +131,38 @@ def cited_place(elements: Sequence[Element], chunk: Chunk) -> tuple[str, Sequenc
 
 
 def section_of(elements: Sequence[Element], section: tuple[str, ...]) -> Iterator[Element]:
-    """Yield what stands under a heading path."""
-    path: list[tuple[int, str]] = []
+    """Yield what stands under a path of headings and clauses, or from its first to its last."""
+    paths = list(paths_of(elements))
+    inside = [path[: len(section)] == section for path in paths]
+    if any(inside):
+        yield from (each for each, taken in zip(elements, inside, strict=True) if taken)
+        return
+    *above, spanned = section
+    first, _, last = spanned.partition(RANGE)
+    begun = ended = False
+    for each, path in zip(elements, paths, strict=True):
+        begun = begun or path[: len(section)] == (*above, first)
+        if begun and path[: len(section)] == (*above, last):
+            ended = True
+        elif ended:
+            return
+        if begun:
+            yield each
+
+
+def paths_of(elements: Sequence[Element]) -> Iterator[tuple[str, ...]]:
+    """Yield the headings and clauses that each element stands under, as a person reads them."""
+    headings: list[tuple[int, str]] = []
+    clauses: tuple[Clause, ...] = ()
     for each in elements:
         if each.kind is ElementKind.HEADING:
-            path = [(level, text) for level, text in path if level < each.level]
-            path.append((each.level, each.text[:200]))
-        if tuple(text for _, text in path)[: len(section)] == section:
-            yield each
+            headings = [(level, text) for level, text in headings if level < each.level]
+            headings.append((each.level, each.text[:SECTION_CHARS]))
+            clauses = ()
+        elif clause := find_clause(each):
+            clauses = enter(clauses, clause)
+        titles = (clause.title[:SECTION_CHARS] for clause in clauses)
+        yield (*(text for _, text in headings), *titles)
 
 
 def report(name: str, tally: Tally) -> list[str]:
@@ -144,13 +178,31 @@ def report(name: str, tally: Tally) -> list[str]:
 
 
 def written_again(
-    parsed: ParsedDocument, ending: str, write: Callable[[Lines, Path], None]
+    lines: Iterable[tuple[int, str]], ending: str, write: Callable[[Lines, Path], None]
 ) -> ParsedDocument:
-    """Return a document as it is read after it was written with headings."""
+    """Return a document as it is read after its lines were written."""
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, f"paper{ending}")
-        write(list(with_headings(parsed.elements)), path)
+        write(list(lines), path)
         return parse_as(path, parser_for(path.name))
+
+
+def paragraphs(parsed: ParsedDocument) -> Iterator[str]:
+    """Yield the text of each element on one line."""
+    for each in parsed.elements:
+        yield " ".join(each.text.split())
+
+
+def sentences(parsed: ParsedDocument) -> Iterator[str]:
+    """Yield the sentences of each element, each on one line."""
+    for text in paragraphs(parsed):
+        yield from (text[start:end].strip() for start, end in sentence_spans(text))
+
+
+def articles(texts: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Yield the texts as numbered articles, ten to a part, without any heading."""
+    for number, text in enumerate(texts):
+        yield 0, f"Article {number // 10 + 1}.{number % 10 + 1} {text}"
 
 
 def with_headings(elements: Sequence[Element]) -> Iterator[tuple[int, str]]:
@@ -166,6 +218,11 @@ def with_headings(elements: Sequence[Element]) -> Iterator[tuple[int, str]]:
             yield 3, f"Matter {section}"
         left -= 1
         yield 0, " ".join(each.text.split())
+
+
+def write_text(lines: Lines, path: Path) -> None:
+    """Write lines as plain text."""
+    path.write_text("\n\n".join(text for _, text in lines))
 
 
 def write_markdown(lines: Lines, path: Path) -> None:
@@ -212,6 +269,7 @@ def relationship(namespace: str, kind: str, target: str) -> str:
     return f'<Relationships xmlns="{namespace}">{link}</Relationships>'
 
 
+ARTICLES = {"short": sentences, "long": paragraphs}
 WRITERS = {".md": write_markdown, ".html": write_html, ".docx": write_word}
 
 

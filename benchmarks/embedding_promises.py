@@ -1,6 +1,6 @@
 """Whether embedding keeps its promises: limits used, nothing lost, swapped or paid twice.
 
-    python benchmarks/embedding_promises.py [limit|requests|shared|faults|kills] [--minutes 4]
+    python benchmarks/embedding_promises.py [limit|requests|shared|faults|kills|again] [--minutes 4]
 
 Every figure comes from the embedding server of the tests over real HTTP: it counts a strict
 sliding minute, knows the true vector of each text, and remembers what it was paid for.
@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,7 +35,8 @@ from index_store.errors import StoppedError, TransientError  # noqa: E402
 from index_store.storage.folder import FolderStorage  # noqa: E402
 from tests.support.embedding_desk import SMALL, Desk, words  # noqa: E402
 from tests.support.embedding_faults import FAULTS  # noqa: E402
-from tests.support.embedding_server import Behaviour, EmbeddingServer  # noqa: E402
+from tests.support.embedding_server import KEY, Behaviour, EmbeddingServer  # noqa: E402
+from tests.support.s3_servers import moto  # noqa: E402
 
 DIMENSION = 16
 PIECES = PieceTokenizer()  # how chunks of a provider's models are counted here
@@ -62,8 +63,9 @@ def main() -> None:
 
 def use_limits(minutes: float) -> None:
     """Print how much of 60 requests and 200,000 tokens a minute is used after the first minute."""
-    print("| binding limit | use after the first minute | 429s | requests |\n|---|---|---|---|")
-    for binding, count in (("requests", 14), ("tokens", 400)):
+    print("| binding limit | texts | use after the first minute | 429s | requests |")
+    print("|---|---|---|---|---|")
+    for binding, count in (("requests", 14), ("tokens", 400), ("tokens", 46)):
         behaviour = Behaviour(
             requests_per_minute=60,
             tokens_per_minute=200_000,
@@ -92,7 +94,7 @@ def use_limits(minutes: float) -> None:
         use = amount * MINUTE_S / seconds / limit
         refused = len(steady) - len(kept)
         print(
-            f"| {binding} | {use:.4f} | {refused} | {len(steady)} |",
+            f"| {binding} | {count} words | {use:.4f} | {refused} | {len(steady)} |",
             flush=True,
         )
 
@@ -139,17 +141,33 @@ def _pieces(text: str) -> int:
 
 
 def share_a_limit(minutes: float) -> None:
-    """Print what two processes make of one limit of 120 requests a minute."""
+    """Print what two processes make of one limit of 120 requests a minute, three ways."""
+    print("\n| two processes, 120 requests a minute | most in any minute | 429s |\n|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder, moto(Path(folder)) as store:
+        ways = {
+            "one file": (str(Path(folder) / "pace.json"), {}),
+            "S3, working folders apart": (store.url("pace"), store.environment()),
+            "nothing between them": ("alone", {}),
+        }
+        for name, (pace, environment) in ways.items():
+            most, refused, requests = _shared(pace, environment, minutes)
+            print(f"| {name} | {most} | {refused} of {requests} |", flush=True)
+
+
+def _shared(pace: str, environment: dict[str, str], minutes: float) -> tuple[int, int, int]:
+    """Return the most requests that any minute held, those refused, and all."""
     behaviour = Behaviour(requests_per_minute=120, latency_s=0.1)
     with (
         tempfile.TemporaryDirectory() as folder,
         EmbeddingServer(behaviour).running() as server,
     ):
-        pace = str(Path(folder) / "pace.json")
-        children = [
-            _start_child(server.url, str(Path(folder) / name), pace, seed)
-            for name, seed in (("one", 1), ("two", 2))
-        ]
+        children = []
+        for name, seed in (("one", 1), ("two", 2)):
+            place = Path(folder) / name
+            place.mkdir()
+            children.append(
+                _start_child(server.url, str(place / "store"), pace, seed, place, environment)
+            )
         time.sleep(minutes * MINUTE_S)
         for child in children:
             child.kill()
@@ -159,9 +177,7 @@ def share_a_limit(minutes: float) -> None:
         sum(1 for at, _, allowed in arrivals if allowed and start <= at < start + MINUTE_S)
         for start, _, _ in arrivals
     )
-    print("\n| two processes, 120 requests a minute | |\n|---|---|")
-    print(f"| most requests in any minute | {most} |")
-    print(f"| 429s | {sum(not allowed for _, _, allowed in arrivals)} of {len(arrivals)} |")
+    return most, sum(not allowed for _, _, allowed in arrivals), len(arrivals)
 
 
 def survive_faults(minutes: float) -> None:
@@ -226,9 +242,54 @@ def _kill_texts(seed: int) -> list[str]:
     return [words(seed * 100_000 + each, drawn.randint(5, 25)) for each in range(KILL_TEXTS)]
 
 
-def _start_child(url: str, store: str, pace: str, seed: int) -> "subprocess.Popen[bytes]":
-    told = [sys.executable, __file__, "--child", url, store, pace, str(seed)]
-    return subprocess.Popen(told, env={**os.environ, "PYTHONPATH": str(HERE)})
+def build_again(minutes: float) -> None:
+    """Print how many requests a second full build, a rename and another graph make."""
+    del minutes
+    script = Path(sys.executable).with_name("nightpress")
+    print("\n| through the console script | requests |\n|---|---|")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddingServer(Behaviour()).running() as server,
+    ):
+        notes = Path(folder) / "notes"
+        notes.mkdir()
+        for number in range(200):
+            (notes / f"{number}.txt").write_text(words(number, 60))
+        common = ["--store", "store", "--embedder", f"mistral:test@{DIMENSION}", "--set"]
+        common += [f"embed_url={server.url}", "--set", f"embed_api_key={KEY}"]
+        for name, more in {
+            "200 new documents": ["--source", "notes"],
+            "a second full build": ["--source", "notes", "--full"],
+            "a full build with other HNSW settings": [
+                *("--source", "notes", "--full", "--set", "hnsw_m=16"),
+                *("--set", "hnsw_ef_construction=60"),
+            ],
+            "the source folder renamed": ["--source", "renamed"],
+            "the source folder renamed again, a full build": ["--source", "notes", "--full"],
+        }.items():
+            source = Path(folder) / more[1]
+            if not source.exists():
+                next(each for each in (notes, notes.with_name("renamed")) if each.exists()).rename(
+                    source
+                )
+            before = len(server.seen.requests)
+            told = [script, "run", *common, *more]
+            subprocess.run(told, cwd=folder, check=True, capture_output=True)
+            print(f"| {name} | {len(server.seen.requests) - before} |", flush=True)
+
+
+def _start_child(
+    url: str,
+    store: str,
+    pace: str,
+    seed: int,
+    folder: Path = HERE,
+    environment: Mapping[str, str] | None = None,
+) -> "subprocess.Popen[bytes]":
+    script = str(Path(__file__).resolve())
+    told = [sys.executable, script, "--child", url, store, pace, str(seed)]
+    surroundings = {**os.environ, **(environment or {}), "PYTHONPATH": str(HERE)}
+    return subprocess.Popen(told, cwd=folder, env=surroundings)
 
 
 def _child(url: str, store: str, pace: str, seed: str) -> None:
@@ -238,7 +299,9 @@ def _child(url: str, store: str, pace: str, seed: str) -> None:
     options = PaceOptions(backoff_s=0.01)
     if pace:
         limits, count = RequestLimits(texts=1, tokens=200, in_flight=4), 2_000
-        options = PaceOptions(requests_per_minute=120, shared_file=pace)
+        file, shared = ("", pace) if pace.startswith("s3://") else (pace, "")
+        file = "" if pace == "alone" else file
+        options = PaceOptions(requests_per_minute=120, shared_file=file, shared_store=shared)
     storage = FolderStorage(Path(store))
     desk = Desk(url, DIMENSION, limits=limits, pace=options, storage=storage)
     texts = (
@@ -256,6 +319,7 @@ PARTS = {
     "shared": share_a_limit,
     "faults": survive_faults,
     "kills": survive_kills,
+    "again": build_again,
 }
 
 if __name__ == "__main__":

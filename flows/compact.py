@@ -8,6 +8,7 @@ passed, and only if nobody published meanwhile.
 
 from prefect import flow
 
+from index_store.clock import system_clock_ms
 from tasks.compact import (
     check_compacted,
     plan_compaction_run,
@@ -15,6 +16,8 @@ from tasks.compact import (
     report_compaction,
     rewrite_shards,
 )
+from tasks.recording import recorded
+from tasks.references import Timeline
 from tasks.stages.compaction_end import CompactionReport
 from tasks.stages.compaction_run import CompactRunOptions
 
@@ -37,14 +40,17 @@ def compact(options: CompactRunOptions) -> CompactionReport:
     Raises:
         ConflictError: Another version was published first.
     """
-    reference = plan_compaction_run(options)
-    report = reference.report
-    if reference.merges:
-        keys = [
-            key
-            for number in range(reference.merges)
-            for key in rewrite_shards(options, reference, number)
-        ]
-        report = publish_compacted(options, reference, check_compacted(options, reference, keys))
-    report_compaction(options, report)
+    timeline = Timeline(began_at_ms=system_clock_ms())
+    with recorded("compact", options, timeline):
+        reference = plan_compaction_run(options)
+        report = reference.report
+        if reference.merges:
+            keys = [
+                key
+                for number in range(reference.merges)
+                for key in rewrite_shards(options, reference, number)
+            ]
+            checked = check_compacted(options, reference, keys)
+            report = publish_compacted(options, reference, checked)
+        report_compaction(options, report, timeline.began_at_ms)
     return report

@@ -26,6 +26,7 @@ from index_store.collections import (
     list_collections,
     load_manifest,
 )
+from index_store.embedders.prices import FREE_OF_CHARGE, Price
 from index_store.embedders.registry import open_embedder, spec_string
 from index_store.errors import UsageError
 from index_store.log import CommitLog
@@ -41,7 +42,10 @@ from tasks.stages.concluding import documents_without_chunks, rejected_documents
 from tasks.stages.diffing import Action
 from tasks.stages.estimating import Estimate, estimate
 from tasks.stages.planning import Planned, choose_base, list_sources, make_plan
-from tasks.stages.workshop import open_run_embedder
+from tasks.stages.remedies import remedy
+from tasks.stages.reporting import price_line
+from tasks.stages.spending import RunCost
+from tasks.stages.workshop import open_run_embedder, run_price
 
 SHOWN_ITEMS = 50
 EXCERPT_CHARS = 300
@@ -55,17 +59,18 @@ def plan_only(settings: Settings, *, as_json: bool) -> None:
     embedder = open_run_embedder(options.embed)
     base = choose_base(storage, settings.collection)
     planned = make_plan(options, base, list_sources(options), embedder.spec)
+    price = run_price(embedder, options.embed)
     cost = estimate(
         planned.plan.work(),
         base.records(),
         max_chunk_tokens=settings.max_chunk_tokens,
-        price_per_million_tokens=embedder.spec.price_per_million_tokens,
+        price_per_million_tokens=price.per_million_tokens,
         night=options.embed.night,
     )
     if as_json:
-        print_json(_plan_object(planned, cost))
+        print_json(_plan_object(planned, cost, price))
     else:
-        _print_plan(planned, cost)
+        _print_plan(planned, cost, price)
 
 
 def search_once(
@@ -140,21 +145,13 @@ def show_rejected(settings: Settings, *, as_json: bool) -> None:
     catalog = load_catalog(storage, load_manifest(storage, published))
     rejected, silent = rejected_documents(catalog), documents_without_chunks(catalog)
     if as_json:
-        rows = [
-            {
-                "uri": entry.uri,
-                "reason": entry.reason,
-                "detail": entry.detail,
-                "attempts": entry.attempts,
-            }
-            for entry in rejected
-        ]
+        rows = [entry.as_json() for entry in rejected]
         print_json(
             {"version": published.version, "rejections": rows, "without_chunks": list(silent)}
         )
         return
     if silent:
-        click.echo(f"{len(silent)} documents are too short for a chunk, --json lists them")
+        click.echo(f"{len(silent)} documents gave no chunk, --json lists them")
     if not rejected:
         click.echo("no document is rejected")
         return
@@ -162,10 +159,13 @@ def show_rejected(settings: Settings, *, as_json: bool) -> None:
         ("document", "reason", "attempts", "detail"),
         [(entry.uri, entry.reason, str(entry.attempts), entry.detail) for entry in rejected],
     )
+    click.echo("what helps:")
+    reasons = sorted({entry.reason for entry in rejected})
+    print_table(("  reason", "remedy"), [(f"  {reason}", remedy(reason)) for reason in reasons])
     click.echo("try them again: nightpress run --retry-rejected")
 
 
-def _plan_object(planned: Planned, cost: Estimate) -> dict[str, object]:
+def _plan_object(planned: Planned, cost: Estimate, price: Price) -> dict[str, object]:
     grouped: dict[str, list[dict[str, str]]] = {action.value: [] for action in Action}
     for item in planned.plan.items:
         row = {"uri": item.uri, "reason": item.reason}
@@ -184,6 +184,8 @@ def _plan_object(planned: Planned, cost: Estimate) -> dict[str, object]:
             "chunks": cost.chunks,
             "tokens": cost.tokens,
             "cost": cost.cost,
+            "price_per_million_tokens": price.per_million_tokens,
+            "price_from": price.origin,
             "at_night_rate": cost.at_night_rate,
             "sources": {
                 name: {"tokens": each.tokens, "cost": each.cost}
@@ -193,17 +195,19 @@ def _plan_object(planned: Planned, cost: Estimate) -> dict[str, object]:
     }
 
 
-def _print_plan(planned: Planned, cost: Estimate) -> None:
+def _print_plan(planned: Planned, cost: Estimate, price: Price) -> None:
     counts = planned.plan.counts()
     click.echo(", ".join(f"{count} {action}" for action, count in counts.items()))
     rate = " at the night rate" if cost.at_night_rate else ""
     click.echo(
-        f"about {cost.chunks} chunks, {cost.tokens} tokens and a cost of {cost.cost:.2f} to embed"
-        f"{rate}"
+        f"about {cost.chunks} chunks, {cost.tokens} tokens and a cost of {_money(cost.cost)} to "
+        f"embed{rate}"
     )
+    if price != FREE_OF_CHARGE:
+        click.echo(price_line(RunCost(price=price)))
     if len(cost.sources) > 1:
         by_source = [
-            (visible(name), f"{each.tokens:,}", f"{each.cost:.2f}")
+            (visible(name), f"{each.tokens:,}", _money(each.cost))
             for name, each in cost.sources.items()
         ]
         print_table(("source or folder", "tokens", "cost"), by_source)
@@ -213,6 +217,10 @@ def _print_plan(planned: Planned, cost: Estimate) -> None:
         print_table(("action", "document", "reason"), rows)
     if len(told) > SHOWN_ITEMS:
         click.echo(f"… and {len(told) - SHOWN_ITEMS} more; --json lists all")
+
+
+def _money(amount: float | None) -> str:
+    return "unknown" if amount is None else f"{amount:.2f}"
 
 
 def _print_hits(hits: Sequence[Hit], links: LinkOptions, question: str) -> None:

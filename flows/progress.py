@@ -58,6 +58,11 @@ class Progress:
         )
         self._move("embed", len(batches), plan.batches)
 
+    def built(self, done: int, of: int) -> None:
+        """Say how many shards are built; a single one has nothing to move."""
+        if of > 1:
+            self._move("build", done, of)
+
     def _move(self, stage: str, done: int, of: int) -> None:
         if stage not in self._artifacts:
             self._artifacts[stage] = start_progress(self._options, stage)

@@ -7,6 +7,7 @@ Invariants: composition only; batches are the unit, a batch embeds while the nex
 come from our own records, never from Prefect's.
 """
 
+import os
 from typing import Any
 
 from prefect import flow
@@ -27,6 +28,7 @@ from tasks.embed import embed_at_night_rate, embed_chunks
 from tasks.parse import parse_documents
 from tasks.plan import plan_run
 from tasks.publish import promote_version, publish_version
+from tasks.recording import recorded
 from tasks.references import (
     BatchReference,
     CandidateReference,
@@ -45,10 +47,13 @@ from tasks.stages.embedding import EmbeddingCounts, total
 from tasks.stages.reporting import RunReport
 from tasks.stages.run_options import RunOptions
 from tasks.stages.sharding import BatchSize, plan_shards
-from tasks.validate import validate_candidate
+from tasks.validate import prepare_gates, validate_candidate
 
 # Two batches parse, one embeds and one waits for its turn: more threads would only hold memory.
 THREADS = 4
+# Batches of a night so short that loading what checks its version would be waited for; in a longer
+# one it loads when it is needed, so that it takes no memory beside the parsers.
+SMALL_NIGHT = 4
 
 
 @flow(
@@ -71,11 +76,12 @@ def reindex(settings: Settings) -> RunReport:
         StoppedError: The tripwire, or a check that did not pass; production is as it was.
         ConflictError: Another run published first.
     """
-    options = run_options(with_key(settings), new_run_id())
+    options = run_options(with_key(settings, os.environ), new_run_id())
     progress, timeline = Progress(options), Timeline(began_at_ms=system_clock_ms())
     # Task runs would take over the tags of the flow run, and wait for a slot for each of them.
     with (
         TagsContext(current_tags=set()),
+        recorded("reindex", options, timeline),
         resources(options),
         spread_out(settings, options.run),
     ):
@@ -90,6 +96,8 @@ def reindex(settings: Settings) -> RunReport:
                 _promote_waiting(options, plan, plan.waiting, timeline)
             return report_unchanged(options, plan, timeline)
         show_plan(options, plan)
+        if plan.batches <= SMALL_NIGHT:
+            prepare_gates(options)
         batches, counts = _parse_and_embed(options, plan, progress, timeline)
         shards = _build(options, plan, batches, progress, timeline)
         progress.stage("assemble")
@@ -190,4 +198,5 @@ def _build(
         built = submitted[shard.number].result() if submitted else build_index(options, plan, shard)
         shards.append(built)
         timeline.add("build", built.span)
+        progress.built(len(shards), len(planned))
     return shards

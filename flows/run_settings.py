@@ -5,13 +5,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from flows.settings import Settings
 from index_store.cache import CacheOptions
 from index_store.embedder import RequestLimits
-from index_store.embedders.remote.options import PaceOptions, RemoteOptions
+from index_store.embedders.prices import parse_prices
+from index_store.embedders.registry import REMOTE
+from index_store.embedders.remote.options import PACE_FOLDER, PaceOptions, RemoteOptions
 from index_store.errors import UsageError
 from index_store.shard_options import RecallOptions
 from tasks.stages.chunking.options import ChunkOptions
@@ -96,13 +99,18 @@ def remote_options(settings: Settings) -> RemoteOptions:
     """Return how an embedding provider over the network is reached.
 
     Raises:
-        UsageError: The file of the key cannot be read.
+        UsageError: The file of the key cannot be read, or the address holds a password.
     """
+    if "@" in urlsplit(settings.embed_url).netloc:
+        raise UsageError(
+            "embed_url holds a name or password, which would be shown; give it as embed_api_key"
+        )
     return RemoteOptions(
         base_url=settings.embed_url,
         key=_key(settings),
         timeout_s=settings.embed_timeout_s,
-        proxy=settings.embed_proxy,
+        question_timeout_s=settings.embed_question_timeout_s,
+        proxy=settings.embed_proxy.get_secret_value(),
         ca_bundle=settings.embed_ca_bundle,
         limits=RequestLimits(
             texts=settings.embed_request_texts,
@@ -113,10 +121,25 @@ def remote_options(settings: Settings) -> RemoteOptions:
             requests_per_minute=settings.embed_requests_per_minute,
             tokens_per_minute=settings.embed_tokens_per_minute,
             shared_file=settings.embed_pace_file,
+            shared_store=_pace_store(settings),
             give_up_s=settings.embed_give_up_s,
         ),
+        tokenizer=settings.embed_tokenizer,
+        fallbacks=settings.embed_fallback,
+        fallback_key=settings.embed_fallback_key,
+        fallback_after_s=settings.embed_fallback_after_s,
         price_per_million_tokens=settings.embed_price,
+        prices=parse_prices(settings.embed_prices),
     )
+
+
+def _pace_store(settings: Settings) -> str:
+    """Return through which store a limit is shared; workers of one run always share it."""
+    provider = settings.embedder.partition(":")[0]
+    is_spread = settings.runner != "threads" and provider in REMOTE
+    if settings.embed_pace_store or settings.embed_pace_file or not is_spread:
+        return settings.embed_pace_store
+    return f"{settings.store.rstrip('/')}/{PACE_FOLDER}{provider}"
 
 
 def night_options(settings: Settings) -> NightOptions | None:

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import click
 
-from flows.console import print_json, print_table
+from flows.console import print_json, print_table, visible
 from flows.prefect_session import call_flow
 from flows.run_settings import new_run_id, run_options
 from flows.settings import Settings
+from index_store.embedders.prices import FREE_OF_CHARGE
 from index_store.storage.opening import open_storage
-from tasks.stages.reporting import RunReport
+from tasks.stages.reporting import RunReport, money, price_line
+from tasks.stages.spending import RunCost
 from tasks.stages.workshop import open_run_embedder
 
 SHOWN_REJECTIONS = 20
@@ -28,10 +30,8 @@ def run_flow(settings: Settings, *, as_json: bool) -> None:
     open_storage(settings.store)
     open_run_embedder(options.embed).close()
     started = time.time()
-    # Prefect keeps parameters; a secret is read from the environment where it is needed.
-    told = settings.model_copy(update={"mistral_api_key": None})
     tags = (f"collection:{settings.collection}", f"embedder:{settings.embedder}")
-    report = call_flow(_load, told, tags=tags)
+    report = call_flow(_load, settings, tags=tags)
     start = max(0.0, report.began_at_ms / 1000 - started)
     report = replace(report, seconds={"start": start, **report.seconds})
     wall = time.time() - started
@@ -62,12 +62,14 @@ def _print(report: RunReport, wall: float) -> None:
         f"embedding: {embedding['texts']} texts, {embedding['tokens']} tokens in "
         f"{embedding['requests']} requests, {embedding['reused']} vectors reused"
     )
+    if report.cost.price != FREE_OF_CHARGE:
+        _print_cost(report.cost)
     stages = ", ".join(f"{stage} {spent:.1f}" for stage, spent in report.seconds.items())
     click.echo(f"seconds: {stages}; {wall:.1f} in all")
     if report.without_chunks:
         click.echo(
-            f"{len(report.without_chunks)} documents are too short for a chunk: "
-            "see without_chunks in --json, and the setting min_chunk_chars"
+            f"{len(report.without_chunks)} documents gave no chunk: "
+            "see without_chunks in --json, and the setting chunker"
         )
     if report.rejections:
         click.echo("rejected:")
@@ -78,6 +80,21 @@ def _print(report: RunReport, wall: float) -> None:
         print_table(("  document", "reason", "detail"), rows)
         if len(report.rejections) > SHOWN_REJECTIONS:
             click.echo("  … all of them: nightpress rejected")
+
+
+def _print_cost(cost: RunCost) -> None:
+    total = cost.total
+    click.echo(
+        f"cost: {money(cost.spent)} for {total.tokens} tokens, {total.told} of them counted by the "
+        f"provider and {total.tokens - total.told} estimated"
+    )
+    click.echo(price_line(cost))
+    if len(cost.sources) > 1:
+        rows = [
+            (f"  {visible(name)}", f"{each.tokens:,}", money(each.cost(cost.price)))
+            for name, each in sorted(cost.sources.items())
+        ]
+        print_table(("  source or folder", "billed tokens", "spent"), rows)
 
 
 def _short(version: str | None) -> str:

@@ -16,6 +16,7 @@ from retriever.chat.options import ChatOptions, ModelOptions, PromptOptions
 from retriever.chat.prompting import check_pack
 from retriever.inbox import InboxOptions
 from retriever.options import RetrieverOptions
+from retriever.patience_options import Patience
 from retriever.reranking import RerankOptions, RerankShape
 from retriever.server import serve
 
@@ -27,6 +28,10 @@ def serve_store(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         poll_s=settings.poll_s,
+        follow=settings.follow,
+        drain_s=settings.drain_s,
+        patience=Patience(connections=settings.max_connections),
+        memory_reserve_mib=settings.memory_reserve_mib,
         exact_rows=settings.exact_rows,
         links=link_options(settings),
         cache=cache_options(settings),

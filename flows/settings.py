@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, SecretStr, ValidationError
 
 from flows.setting_groups.building import BuildingSettings
 from flows.setting_groups.chatting import ChattingSettings
 from flows.setting_groups.embedding import EmbeddingSettings
+from flows.setting_groups.evaluating import EvaluatingSettings
 from flows.setting_groups.gating import GatingSettings
 from flows.setting_groups.operating import OperatingSettings
 from flows.setting_groups.parsing import ParsingSettings
@@ -50,6 +51,7 @@ class Settings(
     SpreadingSettings,
     ChattingSettings,
     ServingSettings,
+    EvaluatingSettings,
     GatingSettings,
     BuildingSettings,
     EmbeddingSettings,
@@ -169,15 +171,19 @@ def _explain(error: ValidationError) -> str:
         if problem["type"] == "extra_forbidden":
             problems.append(f"setting {name!r} is unknown")
         else:
-            shown = "" if "key" in name else f", found {problem['input']!r}"
+            shown = "" if _is_secret(name) else f", found {problem['input']!r}"
             problems.append(
                 f"setting {name!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}{shown}"
             )
     return "; ".join(problems)
 
 
+def _is_secret(name: str) -> bool:
+    return any(word in name for word in ("key", "secret", "proxy"))
+
+
 def _shown(default: object) -> str:
-    if default is None or default in ("", ()):
+    if default is None or default in ("", (), SecretStr("")):
         return "none"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"

@@ -10,6 +10,7 @@ Invariants: nothing is written; an object that cannot be read is an error, never
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 
 import orjson
 
@@ -200,10 +201,11 @@ def certify(
     )
 
 
-def name_needles(name: str) -> tuple[bytes, bytes]:
-    """Return a name as JSON writes it: alone, and before a colon in a longer string."""
+def name_needles(name: str) -> tuple[bytes, ...]:
+    """Return a name as JSON and pages write it: alone, and before a colon in a longer string."""
     quoted = orjson.dumps(name)
-    return quoted, quoted[:-1] + b":"
+    shown = b">" + escape(name).encode("utf-8", "replace")
+    return quoted, quoted[:-1] + b":", shown + b"<", shown + b":"
 
 
 def _needles(traces: Traces, names: frozenset[str]) -> dict[bytes, str]:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import orjson
 
-from index_store.artifacts import read_artifact
+from index_store.cache import LocalCache
 from index_store.errors import ConflictError, NotFoundError, UsageError
 from index_store.fields import Fields, parse_object, raise_problems
 from index_store.layout import COLLECTION_NAME, EMBEDDINGS_FOLDER, check_collection, format_key
+from index_store.local_files import LocalFiles
 from index_store.log import CommitLog
 from index_store.log_records import CANDIDATE, PRODUCTION, LogState, PublishedVersion
 from index_store.manifest import Counts, Manifest
@@ -92,15 +93,26 @@ def collection_status(storage: Storage, name: str, *, now_ms: int) -> Collection
     )
 
 
-def load_manifest(storage: Storage, published: PublishedVersion) -> Manifest:
+def load_manifest(
+    storage: Storage, published: PublishedVersion, cache: LocalCache | None = None
+) -> Manifest:
     """Read and check the manifest of a version.
+
+    Args:
+        storage: The store.
+        published: The version.
+        cache: Copies that spare a download, and outlast the store; None for none.
 
     Raises:
         CorruptArtifactError: It is missing or damaged.
         UsageError: It was written by a newer nightpress.
         TransientError: The store could not be read.
     """
-    return parse_manifest(read_artifact(storage, published.manifest))
+    files = LocalFiles(storage, cache)
+    try:
+        return parse_manifest(files.read(published.manifest))
+    finally:
+        files.close()
 
 
 def ensure_format(storage: Storage, name: str) -> None:

@@ -6,7 +6,7 @@ on a provider.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +29,8 @@ class EmbedderSpec:
         dimension: Length of a vector, at least 1.
         tokenizer: Identity of the tokenizer that counts tokens.
         max_input_tokens: Longest text that is embedded whole.
-        price_per_million_tokens: Price in the provider's currency, 0 when it costs nothing; not
-            part of the identity.
+        price_per_million_tokens: Price in the provider's currency, 0 when it costs nothing or is
+            not known; not part of the identity.
     """
 
     provider: str
@@ -134,6 +134,68 @@ class Embedder(Protocol):
 
     def close(self) -> None:
         """Release connections, sessions and threads; calling it twice is harmless."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedVectors:
+    """Vectors, and what they cost.
+
+    Attributes:
+        vectors: As `Embedder.embed` returns them.
+        tokens: Tokens that the provider counted, and bills; None when it does not say.
+    """
+
+    vectors: Vectors
+    tokens: int | None = None
+
+
+@runtime_checkable
+class MeteredEmbedder(Protocol):
+    """An embedder whose provider counts tokens and allows so many a minute."""
+
+    def embed_counted(self, texts: Sequence[str]) -> CountedVectors:
+        """Embed as `Embedder.embed` does, with the same errors."""
+        ...
+
+    def count(self, texts: Sequence[str]) -> list[int] | None:
+        """Return the tokens of texts as `RequestLimits.tokens` counts; None for those of chunks."""
+        ...
+
+    def room(self) -> int | None:
+        """Return how many tokens the next request should have so that a minute is filled.
+
+        As `RequestLimits.tokens` counts; None when tokens do not matter.
+        """
+        ...
+
+    def announce(self, tokens: int) -> None:
+        """Say that a request of so many tokens will be embedded soon, by another thread."""
+        ...
+
+    def learned(self) -> RequestLimits | None:
+        """Return what refusals taught that one request may hold; None when nothing was refused."""
+        ...
+
+    def recall(self, limits: RequestLimits) -> None:
+        """Begin with what an earlier run learned, where it is less than what is set."""
+        ...
+
+
+@runtime_checkable
+class RoutedEmbedder(Protocol):
+    """An embedder whose model answers at several addresses."""
+
+    def check_routes(self, expected: str | None) -> None:
+        """See which addresses have the same model.
+
+        Args:
+            expected: Fingerprint of the model that made the stored vectors; None when there is
+                none.
+
+        Raises:
+            UsageError: An address answers with other vectors.
+        """
         ...
 
 

@@ -3,6 +3,7 @@
     IndexStoreError
     ├── UsageError              the person can fix it: settings, names, arguments
     ├── TransientError          try again: network, server busy, interrupted call
+    │   └── NoRoomError         this machine's memory or disk is too small for it now: make room
     ├── RefusedInputError       an embedder refuses these texts: send fewer, or leave one out
     ├── ConflictError           somebody else wrote first: read again, plan again
     ├── UnknownOutcomeError     a write may or may not have happened: settle it, delete nothing
@@ -27,6 +28,10 @@ class UsageError(IndexStoreError):
 
 class TransientError(IndexStoreError):
     """A failure that may pass; the only kind that may be retried."""
+
+
+class NoRoomError(TransientError):
+    """Memory or disk of this machine does not suffice now; it may when something was freed."""
 
 
 class RefusedInputError(IndexStoreError):

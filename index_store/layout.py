@@ -13,6 +13,7 @@ COLLECTION_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 SHARDS_FOLDER = "shards"
 VERSIONS_FOLDER = "versions"
 RUNS_FOLDER = "runs"
+HISTORY_FOLDER = "history"
 SHARD_RECORD_NAME = "shard.json"
 # Everything that expiry may delete lies in one of these; an unknown folder is left alone.
 VERSIONED_FOLDERS = ("catalog", "deletions", "relocations", SHARDS_FOLDER, VERSIONS_FOLDER)
@@ -70,6 +71,42 @@ def manifest_key(collection: str, version: str) -> str:
 def report_key(collection: str, version: str) -> str:
     """Key of a version's report."""
     return f"{collection}/versions/{version}/report.json"
+
+
+def page_key(collection: str, version: str) -> str:
+    """Key of a version's report as a page for people."""
+    return f"{collection}/versions/{version}/report.html"
+
+
+def figures_page_key(collection: str, version: str) -> str:
+    """Key of the same page without anything that names a document."""
+    return f"{collection}/versions/{version}/figures.html"
+
+
+def evaluation_key(collection: str, version: str, run: str) -> str:
+    """Key of what people and models think of a version's answers."""
+    return f"{collection}/versions/{version}/evaluation-{run}.json"
+
+
+def report_keys(collection: str, version: str) -> tuple[str, ...]:
+    """Keys of everything that is told about a version, which nothing depends on."""
+    return tuple(make(collection, version) for make in (report_key, page_key, figures_page_key))
+
+
+def is_manifest(key: str) -> bool:
+    """Tell whether an object is the manifest of a version."""
+    parts = key.split("/")
+    return parts[1:2] == [VERSIONS_FOLDER] and parts[-1].startswith("manifest")
+
+
+def history_prefix(collection: str) -> str:
+    """Prefix of the records of runs that ended."""
+    return f"{collection}/{HISTORY_FOLDER}/"
+
+
+def history_key(collection: str, run: str) -> str:
+    """Key of the record of a run that ended; sorts by when the run began."""
+    return f"{history_prefix(collection)}{run}.json"
 
 
 def shard_index_key(collection: str, shard: str) -> str:
@@ -156,3 +193,8 @@ def batch_jobs_prefix(embedder_id: str) -> str:
 def batch_job_key(embedder_id: str, name: str) -> str:
     """Key of the record of one such job."""
     return f"{batch_jobs_prefix(embedder_id)}{name}.json"
+
+
+def learned_limits_key(embedder_id: str) -> str:
+    """Key of what refusals taught about the size of requests."""
+    return f"{embeddings_prefix(embedder_id)}limits.json"

@@ -66,7 +66,11 @@ class LocalFiles:
             TransientError: The store could not be read, or a copy not be written.
         """
         path = self.path(artifact)
-        check_file(path, artifact, verify=verify and self._own_path(artifact) is not None)
+        own = self._own_path(artifact) is not None
+        if own and verify and self._cache is not None:
+            self._cache.check_once(path, artifact)
+        else:
+            check_file(path, artifact, verify=verify and own)
         return path
 
     def read(self, artifact: Artifact) -> bytes:

@@ -16,7 +16,7 @@ import numpy as np
 from index_store.cache import LocalCache
 from index_store.candidates import Candidate, CandidateFinder
 from index_store.chunk_table import ChunkTable
-from index_store.collections import check_format, load_manifest
+from index_store.collections import check_format
 from index_store.context import joined_context
 from index_store.embedder import Vectors
 from index_store.errors import UsageError
@@ -25,6 +25,7 @@ from index_store.local_files import LocalFiles
 from index_store.log import CommitLog
 from index_store.log_records import PRODUCTION, PublishedVersion, resolve_version
 from index_store.manifest import Manifest
+from index_store.manifest_codec import parse_manifest
 from index_store.open_shard import OpenShard, lexical_paths, open_shard
 from index_store.quotations import Quotation
 from index_store.records import Hit, ScoreParts
@@ -129,10 +130,10 @@ class Snapshot:
     ) -> "Snapshot":
         """Open a version that was found in the log; see `open`."""
         options = SnapshotOptions() if options is None else options
-        manifest = load_manifest(storage, published)
-        _check_embedder(manifest, options.embedder_id)
         files = LocalFiles(storage, options.cache)
         try:
+            manifest = parse_manifest(files.read(published.manifest))
+            _check_embedder(manifest, options.embedder_id)
             relocations = _open_relocations(files, manifest)
             shards = [
                 open_shard(

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from index_store.records import Hit
 from retriever.history import PastVersion
 from retriever.links import LinkOptions, link
-from retriever.live import CollectionState
-from retriever.store import StoreState
+from retriever.states import CollectionState, StoreState
 
 Json = dict[str, object]
 
@@ -68,10 +67,17 @@ def hit_url(hit: Hit, links: LinkOptions) -> str | None:
 
 
 def error_json(
-    message: str, kind: str, *, param: str | None = None, code: str | None = None
+    message: str, kind: str, *, request_id: str, param: str | None = None, code: str | None = None
 ) -> Json:
     """Return the body of every answer that is not a success."""
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    error = {"message": message, "type": kind, "param": param, "code": code}
+    return {"error": {**error, "request_id": request_id}}
+
+
+def version_headers(version: str, published_at_ms: int, now_ms: int) -> dict[str, str]:
+    """Return the headers that say which version answered, and how many seconds old it is."""
+    age_s = max(0, now_ms - published_at_ms) // 1000
+    return {"X-Index-Version": version, "X-Index-Age": str(age_s)}
 
 
 def status_json(state: StoreState, now_ms: int) -> Json:
@@ -120,7 +126,14 @@ def _collection_json(state: CollectionState, now_ms: int) -> Json:
         "embedder": state.embedder,
         "checked_s_ago": _seconds_since(state.checked_at_ms, now_ms),
         "error": state.error,
+        "reason": None if state.reason is None else state.reason.value,
         "error_at_ms": state.error_at_ms,
+        "swaps": {
+            "done": state.swaps.done,
+            "failed": state.swaps.failed,
+            "fallbacks": state.swaps.fallbacks,
+            "seconds": round(state.swaps.seconds, 3),
+        },
     }
 
 

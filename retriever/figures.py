@@ -4,9 +4,13 @@ Invariant: labels are routes, stages and codes of a fixed set; never a question,
 that somebody made up.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Iterator
 
-from retriever.store import StoreState
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from retriever.states import StoreState
 
 OTHER = "other"
 
@@ -34,18 +38,8 @@ class Figures:
         self._stages = Histogram(
             "rag_stage_duration_seconds", "Of one stage", ["stage"], registry=self._registry
         )
-        self._age = Gauge(
-            "rag_version_age_seconds", "Since publication", ["collection"], registry=self._registry
-        )
-        self._rows = Gauge(
-            "rag_version_rows", "Chunks that can be found", ["collection"], registry=self._registry
-        )
-        self._behind = Gauge(
-            "rag_version_behind",
-            "1 while another version than the wanted one answers",
-            ["collection"],
-            registry=self._registry,
-        )
+        self._states = _States()
+        self._registry.register(self._states)
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """Count a request."""
@@ -60,9 +54,51 @@ class Figures:
 
     def page(self, state: StoreState, now_ms: int) -> bytes:
         """Return all figures in Prometheus' text format."""
-        for each in state.collections:
-            if each.published_at_ms is not None:
-                self._age.labels(each.name).set(max(0, now_ms - each.published_at_ms) / 1000)
-            self._rows.labels(each.name).set(each.rows)
-            self._behind.labels(each.name).set(int(each.version != each.wanted))
+        self._states.look(state, now_ms)
         return bytes(generate_latest(self._registry))
+
+
+class _States(Collector):
+    """What the collections' states say, read anew for every page."""
+
+    def __init__(self) -> None:
+        self._state = StoreState(collections=(), error=None, not_ready=None)
+        self._now_ms = 0
+
+    def look(self, state: StoreState, now_ms: int) -> None:
+        """Take the state that the next page shows."""
+        self._state, self._now_ms = state, now_ms
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the figures of all collections."""
+        age = _gauge("rag_version_age_seconds", "Since publication")
+        rows = _gauge("rag_version_rows", "Chunks that can be found")
+        behind = _gauge("rag_version_behind", "1 while another version than the wanted one answers")
+        refused = GaugeMetricFamily(
+            "rag_version_refused",
+            "1 for the reason why the wanted version does not answer",
+            labels=["collection", "reason"],
+        )
+        swaps = CounterMetricFamily(
+            "rag_swaps", "Versions that were to be served", labels=["collection", "outcome"]
+        )
+        seconds = CounterMetricFamily(
+            "rag_swap_seconds", "Opening and warming, in all tries", labels=["collection"]
+        )
+        for each in self._state.collections:
+            name = [each.name]
+            if each.published_at_ms is not None:
+                age.add_metric(name, max(0, self._now_ms - each.published_at_ms) / 1000)
+            rows.add_metric(name, each.rows)
+            behind.add_metric(name, int(each.version != each.wanted))
+            if each.reason is not None:
+                refused.add_metric([each.name, each.reason.value], 1)
+            swaps.add_metric([each.name, "done"], each.swaps.done)
+            swaps.add_metric([each.name, "failed"], each.swaps.failed)
+            swaps.add_metric([each.name, "fallback"], each.swaps.fallbacks)
+            seconds.add_metric(name, each.swaps.seconds)
+        yield from (age, rows, behind, refused, swaps, seconds)
+
+
+def _gauge(name: str, what: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, what, labels=["collection"])

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 from anyio import to_thread
 from pydantic import SecretStr
 
@@ -111,6 +110,8 @@ class Inbox:
             if isinstance(size, Refused):
                 return size
             return await to_thread.run_sync(_appear, part, folder / name, size)
+        except TimeoutError:  # of who sends, not of the disk
+            raise
         except OSError as error:
             raise TransientError(f"the inbox cannot be written: {error.strerror}") from error
         finally:
@@ -128,6 +129,8 @@ class Inbox:
         key = options.prefect_key
         headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
         base = options.prefect_url.rstrip("/")
+        import httpx  # noqa: PLC0415 - slow to load, and needed after an upload alone
+
         try:
             async with httpx.AsyncClient(headers=headers, timeout=ASK_S) as http:
                 named = await http.get(f"{base}/deployments/name/{options.deployment}")

@@ -10,6 +10,7 @@ from retriever.audit import AuditOptions
 from retriever.chat.options import ChatOptions
 from retriever.inbox import InboxOptions
 from retriever.links import LinkOptions
+from retriever.patience_options import Patience
 from retriever.reranking import RerankOptions
 
 _POSITIVE = (
@@ -31,7 +32,7 @@ class RetrieverOptions:
 
     Attributes:
         store: Address of the store.
-        channel: Which channel's version is served.
+        follow: What is served: a channel, the name of a pin, or the beginning of a version's id.
         host: Address to listen on; the default is reached from this machine only.
         port: Port to listen on, 0 for any free one.
         poll_s: Seconds between two looks at the commit log.
@@ -42,6 +43,10 @@ class RetrieverOptions:
         max_query_chars: Longest question.
         max_body_bytes: Longest request body.
         search_threads: Searches that run at the same time; others wait.
+        memory_reserve_mib: MiB of memory that must be left before a new version is opened.
+        patience: How slow connections may be, and how many there may be.
+        drain_s: Seconds for which a process that was told to stop still takes requests.
+        searches_waiting: Searches that may wait for a thread; more are refused.
         past_versions: Versions other than the live one that stay open in each collection.
         links: Where the documents themselves are served.
         cache: Where copies of a store without local files are kept; None for temporary ones.
@@ -59,7 +64,7 @@ class RetrieverOptions:
     """
 
     store: str
-    channel: str = "production"
+    follow: str = "production"
     host: str = "127.0.0.1"
     port: int = 8080
     poll_s: float = 2.0
@@ -71,6 +76,10 @@ class RetrieverOptions:
     max_body_bytes: int = 65_536
     search_threads: int = 4
     past_versions: int = 2
+    patience: Patience = field(default_factory=Patience)
+    drain_s: float = 5.0
+    searches_waiting: int = 256
+    memory_reserve_mib: int = 64
     links: LinkOptions = field(default_factory=LinkOptions)
     cache: CacheOptions | None = None
     rerank: RerankOptions | None = None

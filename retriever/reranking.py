@@ -14,9 +14,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
-import httpx
-
-from index_store.errors import IndexStoreError, TransientError, UsageError
+from index_store.errors import IndexStoreError, UsageError
 from index_store.records import Hit
 from index_store.search_options import SearchOptions
 from retriever.llama_reranking import open_llama_reranker
@@ -78,42 +76,6 @@ class Reranker(Protocol):
     def close(self) -> None:
         """Let go of connections; calling it twice is harmless."""
         ...
-
-
-class HttpReranker:
-    """A reranker behind an address, in the shapes of Cohere, Jina and TEI."""
-
-    def __init__(self, options: RerankOptions) -> None:
-        self._options = options
-        headers = {"Authorization": f"Bearer {options.api_key}"} if options.api_key else {}
-        self._client = httpx.Client(headers=headers, timeout=options.deadline_s)
-
-    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
-        """Ask the endpoint."""
-        try:
-            answer = self._client.post(self._options.url, json=self._body(question, texts))
-            answer.raise_for_status()
-            return read_scores(answer.json(), len(texts))
-        except httpx.HTTPStatusError as error:
-            raise TransientError(f"reranker: status {error.response.status_code}") from error
-        except httpx.HTTPError as error:
-            raise TransientError(f"reranker: {type(error).__name__}") from error
-        except ValueError as error:
-            raise TransientError(f"reranker: {error}") from error
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
-
-    def _body(self, question: str, texts: Sequence[str]) -> dict[str, object]:
-        if self._options.shape is RerankShape.TEI:
-            return {"query": question, "texts": list(texts), "raw_scores": False, "truncate": True}
-        return {
-            "model": self._options.model,
-            "query": question,
-            "documents": list(texts),
-            "top_n": len(texts),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +143,8 @@ def open_rerank_stage(options: RerankOptions) -> RerankStage:
     if options.shape is RerankShape.LLAMA:
         reranker = open_llama_reranker(options.url)
     else:
+        from retriever.http_reranking import HttpReranker  # noqa: PLC0415 - slow to load
+
         reranker = HttpReranker(options)
     return RerankStage(reranker, options.deadline_s, options.candidates)
 

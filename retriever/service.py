@@ -5,19 +5,20 @@ answer that is not a success has the same shape; no answer shows a stack trace; 
 never logged.
 """
 
-import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from retriever.audit import AuditLog
-from retriever.chat.backend import ChatBackend
+from retriever.chat.options import ModelOptions
 from retriever.figures import Figures
 from retriever.options import RetrieverOptions
+from retriever.pace import Pace
 from retriever.routes.chat import add_chat
 from retriever.routes.gate import Gate, GateOptions
 from retriever.routes.house import House
@@ -31,7 +32,8 @@ from retriever.routes.tools import add_tools
 from retriever.routes.uploads import add_uploads
 from retriever.store import LiveStore
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from retriever.chat.backend import ChatBackend
 
 
 def create_app(options: RetrieverOptions) -> FastAPI:
@@ -40,14 +42,14 @@ def create_app(options: RetrieverOptions) -> FastAPI:
     Raises:
         UsageError: The store's address is of no known kind, or the audit log cannot be written.
     """
-    model = options.chat.model
     house = House(
         live=LiveStore(options),
         options=options,
         threads=CapacityLimiter(options.search_threads),
         figures=Figures(),
+        pace=Pace(options.requests_per_minute),
         audit=AuditLog(options.audit),
-        backend=ChatBackend(model, time.monotonic) if model.base_url and model.models else None,
+        backend=_open_backend(options.chat.model),
     )
 
     @asynccontextmanager
@@ -59,15 +61,33 @@ def create_app(options: RetrieverOptions) -> FastAPI:
         await to_thread.run_sync(house.live.close)
 
     # The interactive pages of FastAPI load scripts from foreign hosts; the schema itself stays.
-    app = FastAPI(title="nightpress retriever", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="nightpress retriever",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # or the request's own Host would say where to
+        lifespan=lifespan,
+    )
+    app.state.drain = house.live.drain
     routes = (add_search, add_probes, add_models, add_chat, add_stream, add_tools)
     for add in (*routes, add_uploads, add_page):
         add(app, house)
     app.add_exception_handler(HTTPException, _refuse_http)
-    app.add_exception_handler(Exception, _fail_unexpected)
-    gate = GateOptions(access=options.access, requests_per_minute=options.requests_per_minute)
+    gate = GateOptions(
+        access=options.access,
+        pace=house.pace,
+        draining=lambda: house.live.draining,
+    )
     app.add_middleware(Gate, options=gate, figures=house.figures)
     return app
+
+
+def _open_backend(model: ModelOptions) -> "ChatBackend | None":
+    if not model.base_url or not model.models:
+        return None
+    from retriever.chat.backend import ChatBackend  # noqa: PLC0415 - slow to load
+
+    return ChatBackend(model, time.monotonic)
 
 
 async def _refuse_http(_request: Request, error: Exception) -> Response:
@@ -77,8 +97,3 @@ async def _refuse_http(_request: Request, error: Exception) -> Response:
     answer = refuse(status, message, f"http_{status}")
     answer.headers.update(headers or {})
     return answer
-
-
-async def _fail_unexpected(_request: Request, error: Exception) -> Response:
-    logger.error("request failed: %s", type(error).__name__)
-    return refuse(500, "something went wrong here", "internal")

@@ -6,7 +6,6 @@ live generation serving; questions go only to an embedder whose identity equals 
 
 import logging
 import threading
-from dataclasses import dataclass
 
 from index_store.cache import LocalCache
 from index_store.clock import system_clock_ms
@@ -16,26 +15,13 @@ from index_store.embedders.registry import open_embedder, spec_string
 from index_store.embedders.remote.options import RemoteOptions
 from index_store.errors import IndexStoreError, NotFoundError, TransientError, UsageError
 from index_store.storage.opening import open_storage
-from retriever.live import Clock, CollectionState, LiveCollection
+from retriever.live import Clock, LiveCollection, Shared
 from retriever.options import RetrieverOptions
+from retriever.remembered import Remembered
 from retriever.reranking import open_rerank_stage
+from retriever.states import CollectionState, StoreState
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreState:
-    """What the whole retriever serves.
-
-    Attributes:
-        collections: Every collection, sorted by name.
-        error: Why the store could not be listed at the last look, or None.
-        not_ready: Why no question can be answered, or None when some can.
-    """
-
-    collections: tuple[CollectionState, ...]
-    error: str | None
-    not_ready: str | None
 
 
 class LiveStore:
@@ -51,20 +37,39 @@ class LiveStore:
 
     def __init__(self, options: RetrieverOptions, *, clock_ms: Clock = system_clock_ms) -> None:
         self._options = options
-        self._clock_ms = clock_ms
         self._storage = open_storage(options.store)
         self._cache = None if options.cache is None else LocalCache(options.cache)
+        self._remembered = Remembered(self._cache, self._storage.url)
         self._rerank = None if options.rerank is None else open_rerank_stage(options.rerank)
+        self._shared = Shared(
+            storage=self._storage,
+            open_embedder=self._embedder,
+            options=options,
+            clock_ms=clock_ms,
+            remembered=self._remembered,
+            cache=self._cache,
+            rerank=self._rerank,
+        )
         self._collections: dict[str, LiveCollection] = {}
         self._embedders: dict[str, Embedder] = {}
         self._error: str | None = "the store was not read yet"
         self._stopping = threading.Event()
+        self._draining = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin to follow the store in a thread of its own."""
         self._thread = threading.Thread(target=self._follow, name="store-follower", daemon=True)
         self._thread.start()
+
+    def drain(self) -> None:
+        """Say from now on that nothing should be sent here; what comes is still answered."""
+        self._draining = True
+
+    @property
+    def draining(self) -> bool:
+        """Whether the process was told to end."""
+        return self._draining
 
     def close(self) -> None:
         """Stop following, let requests finish, release embedders; calling it twice is harmless."""
@@ -89,18 +94,13 @@ class LiveStore:
             names = []
         else:
             self._note(None)
+        if not names and not self._collections:
+            # A mount that is missing looks like a store in which nothing was ever published.
+            names = self._remembered.collections()
         known = dict(self._collections)
         for name in names:
             if name not in known:
-                known[name] = LiveCollection(
-                    self._storage,
-                    name,
-                    self._embedder,
-                    self._options,
-                    self._clock_ms,
-                    cache=self._cache,
-                    rerank=self._rerank,
-                )
+                known[name] = LiveCollection(name, self._shared)
         self._collections = known  # one assignment: requests read it without a lock
         for collection in known.values():
             if self._stopping.is_set():
@@ -130,9 +130,8 @@ class LiveStore:
         """Return what is served and what went wrong."""
         known = self._collections
         states = tuple(known[name].state() for name in sorted(known))
-        return StoreState(
-            collections=states, error=self._error, not_ready=_not_ready(states, self._error)
-        )
+        not_ready = "it is stopping" if self._draining else _not_ready(states, self._error)
+        return StoreState(collections=states, error=self._error, not_ready=not_ready)
 
     def _follow(self) -> None:
         while not self._stopping.is_set():

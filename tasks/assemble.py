@@ -20,9 +20,9 @@ from tasks.stages.chunking.options import chunker_identity
 from tasks.stages.embedding import EmbeddingCounts
 from tasks.stages.measuring import measure_search
 from tasks.stages.planning import read_base
-from tasks.stages.purse import price_of
 from tasks.stages.run_files import read_plan
 from tasks.stages.run_options import RunOptions
+from tasks.stages.spending import RunCost
 
 logger = logging.getLogger("nightpress.assemble")
 
@@ -51,6 +51,7 @@ def assemble_version(
         [placement for shard in built for placement in shard.placements],
         keep_last_good=options.change.keep_last_good,
     )
+    spent = RunCost(price=shop.price, sources=embedded.spends)
     facts = VersionFacts(
         collection=options.collection,
         parent=stored.base,
@@ -62,9 +63,8 @@ def assemble_version(
             "texts": embedded.texts,
             "tokens": embedded.tokens,
             "requests": embedded.requests,
-            "spent": price_of(
-                embedded.tokens, embedded.night_tokens, site.embedder.price_per_million_tokens
-            ),
+            "billed_tokens": spent.total.tokens,
+            "spent": spent.spent,
         },
     )
     entries = [shard.entry for shard in built]

@@ -8,6 +8,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from index_store.catalog_files import load_catalog
+from index_store.clock import system_clock_ms
 from index_store.storage.opening import open_storage
 from tasks.policies import policy
 from tasks.stages.building import read_built, write_built
@@ -29,6 +30,7 @@ from tasks.stages.compaction_run import (
     write_compaction,
 )
 from tasks.stages.run_files import remove_run
+from tasks.stages.run_records import record_of_compaction, write_record
 
 logger = logging.getLogger("nightpress.compact")
 
@@ -101,12 +103,20 @@ def publish_compacted(
 
 
 @task(**policy("report-compaction", run_name="report-compaction-{options.collection}"))
-def report_compaction(options: CompactRunOptions, report: CompactionReport) -> None:
-    """Show the report in the UI and clear the run's checkpoints."""
+def report_compaction(
+    options: CompactRunOptions, report: CompactionReport, began_at_ms: int
+) -> None:
+    """Show the report in the UI, keep how the run ended, and clear its checkpoints."""
+    storage = open_storage(options.store)
     name = "".join(mark if mark.isalnum() else "-" for mark in options.collection)
     create_markdown_artifact(
         key=f"{name}-compaction",
         markdown=compaction_markdown(report),
         description="Which shards were rewritten, and why",
     )
-    remove_run(open_storage(options.store), options.collection, options.run)
+    ended_at_ms = system_clock_ms()
+    write_record(
+        storage,
+        record_of_compaction(report, options.run, began_at_ms=began_at_ms, ended_at_ms=ended_at_ms),
+    )
+    remove_run(storage, options.collection, options.run)

@@ -7,6 +7,7 @@ from index_store.log_records import PublishedVersion
 from tasks.stages.checkpoints import ParsedBatch
 from tasks.stages.embedding import EmbeddingCounts
 from tasks.stages.reporting import Finding
+from tasks.stages.stretches import Stretch, joined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,22 +24,34 @@ class Timeline:
 
     Attributes:
         began_at_ms: When the run began, milliseconds since the epoch.
-        spans: Span of each stage, by name.
+        spans: When tasks of each stage worked, by its name.
     """
 
     began_at_ms: int
-    spans: dict[str, Span] = field(default_factory=dict)
+    spans: dict[str, list[Span]] = field(default_factory=dict)
 
     def add(self, stage: str, span: Span) -> None:
-        """Widen the span of a stage."""
-        known = self.spans.get(stage, span)
-        self.spans[stage] = Span(
-            start_s=min(known.start_s, span.start_s), end_s=max(known.end_s, span.end_s)
-        )
+        """Note when a task of a stage worked."""
+        self.spans.setdefault(stage, []).append(span)
 
     def seconds(self) -> dict[str, float]:
         """Return the wall-clock seconds of each stage; stages may overlap."""
-        return {stage: span.end_s - span.start_s for stage, span in self.spans.items()}
+        return {
+            stage: max(span.end_s for span in spans) - min(span.start_s for span in spans)
+            for stage, spans in self.spans.items()
+        }
+
+    def stretches(self) -> tuple[Stretch, ...]:
+        """Return when each stage was at work, from the beginning of the run."""
+        began_s = self.began_at_ms / 1000
+        return tuple(
+            stretch
+            for stage, spans in self.spans.items()
+            for stretch in joined(
+                Stretch(stage=stage, start_s=span.start_s - began_s, end_s=span.end_s - began_s)
+                for span in spans
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

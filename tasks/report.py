@@ -14,20 +14,26 @@ from prefect.artifacts import (
 
 from index_store.clock import system_clock_ms
 from index_store.log import CommitLog
+from index_store.storage.base import Storage
 from tasks.policies import policy
 from tasks.references import PlanReference, Timeline, Trail
 from tasks.resources import workshop
 from tasks.stages.checkpoints import read_batch
 from tasks.stages.concluding import Work, conclude, store_report
 from tasks.stages.costs import cost_history, costs_markdown
-from tasks.stages.reporting import (
-    RunReport,
-    plan_markdown,
+from tasks.stages.morning.artifacts import (
+    night_markdown,
+    nights_markdown,
+    quality_markdown,
     rejections_markdown,
     summary_markdown,
 )
-from tasks.stages.run_files import read_plan, remove_run, remove_stale_runs
+from tasks.stages.morning.page import Morning
+from tasks.stages.morning.telling import morning_of, store_pages
+from tasks.stages.reporting import RunReport, plan_markdown
+from tasks.stages.run_files import StoredPlan, read_plan, remove_run, remove_stale_runs
 from tasks.stages.run_options import RunOptions
+from tasks.stages.run_records import record_of, write_record
 
 logger = logging.getLogger("nightpress.report")
 
@@ -42,9 +48,14 @@ def report_unchanged(options: RunOptions, plan: PlanReference, timeline: Timelin
         options,
         stored,
         stored.base,
-        Work(seconds=timeline.seconds(), began_at_ms=timeline.began_at_ms),
+        Work(
+            price=workshop(options).price,
+            seconds=timeline.seconds(),
+            began_at_ms=timeline.began_at_ms,
+            timeline=timeline.stretches(),
+        ),
     )
-    _show(options, report)
+    _show(options, _tell(storage, report, stored))
     _clear(options)
     return report
 
@@ -62,15 +73,20 @@ def report_version(
             for document in read_batch(storage, batch.key).documents
         ],
         embedded=trail.embedded,
+        price=workshop(options).price,
         new_chunks=trail.candidate.new_chunks,
         findings=trail.validation.findings,
         seconds=timeline.seconds(),
         began_at_ms=timeline.began_at_ms,
+        timeline=timeline.stretches(),
+        figures=trail.validation.figures,
     )
     stored = read_plan(storage, plan.key)
     report = conclude(storage, options, stored, trail.published.version, work)
     store_report(storage, report)
-    _show(options, report)
+    morning = _tell(storage, report, stored)
+    store_pages(storage, morning)
+    _show(options, morning)
     state = CommitLog(storage, options.collection).read()
     create_markdown_artifact(
         key=artifact_key(options, "costs"),
@@ -109,18 +125,28 @@ def artifact_key(options: RunOptions, name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", f"{options.collection}-{name}".lower()).strip("-")
 
 
-def _show(options: RunOptions, report: RunReport) -> None:
-    create_markdown_artifact(
-        key=artifact_key(options, "summary"),
-        markdown=summary_markdown(report),
-        description="What this run did and what it cost",
-    )
-    retry = f"nightpress run --collection {options.collection} --retry-rejected"
-    create_markdown_artifact(
-        key=artifact_key(options, "rejections"),
-        markdown=rejections_markdown(report, retry),
-        description="Documents that are not indexed, and why",
-    )
+def _tell(storage: Storage, report: RunReport, stored: StoredPlan) -> Morning:
+    """Keep how the run ended, and gather what a person looks at."""
+    record = record_of(report, system_clock_ms())
+    write_record(storage, record)
+    return morning_of(storage, report, record, stored.plan)
+
+
+def _show(options: RunOptions, morning: Morning) -> None:
+    for name, markdown, description in (
+        ("summary", summary_markdown(morning), "What this run did and what it cost"),
+        (
+            "rejections",
+            rejections_markdown(morning.report),
+            "Documents that are not indexed, why, and what to do about it",
+        ),
+        ("quality", quality_markdown(morning.report), "What was measured, and every check"),
+        ("night", night_markdown(morning), "Which stage was at work when"),
+        ("nights", nights_markdown(morning), "The last nights: documents, cost, time, quality"),
+    ):
+        create_markdown_artifact(
+            key=artifact_key(options, name), markdown=markdown, description=description
+        )
 
 
 def _clear(options: RunOptions) -> None:

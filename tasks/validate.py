@@ -59,12 +59,20 @@ def validate_candidate(
         worked=[item.uri for item in stored.plan.items if item.action in FRESH],
         proven=proven,
     )
-    gated = put_through_gates(shop.storage, trial, shop.embedder, vectors, options)
+    gated = put_through_gates(
+        shop.storage, trial, shop.embedder, vectors, options, shop.gate_engine()
+    )
     findings += gated.findings
     blocking = sum(finding.blocks for finding in findings)
     warnings = sum(not finding.passed for finding in findings) - blocking
     logger.info("%d checks, %d block, %d warn", len(findings), blocking, warnings)
     return ValidationReference(findings=findings, figures=gated.figures, span=stopwatch.span())
+
+
+def prepare_gates(options: RunOptions) -> None:
+    """Open what checks the expectations, which loads while the run goes on."""
+    if not options.shared:  # else a worker elsewhere checks them
+        workshop(options).gate_engine()
 
 
 def _losses(options: RunOptions, base: Base, lost: int) -> Losses:

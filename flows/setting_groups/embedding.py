@@ -1,6 +1,6 @@
 """Which embedder makes the vectors, and how it is reached."""
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, field_validator
 
 
 class EmbeddingSettings(BaseModel):
@@ -30,10 +30,28 @@ class EmbeddingSettings(BaseModel):
     embed_url: str = Field(
         "", description="Address of the embedding API; empty for the provider's usual one"
     )
-    embed_proxy: str = Field("", description="HTTP proxy on the way to the embedding API")
+    embed_fallback: tuple[str, ...] = Field(
+        (),
+        description="Other addresses of the same model, for runs, in order: `URL`, `PROVIDER=URL` "
+        "or `PROVIDER:MODEL=URL`; see docs/embedding.md",
+    )
+    embed_fallback_key: SecretStr | None = Field(
+        None, description="Key for the other addresses, never printed; the first one's is not sent"
+    )
+    embed_fallback_after_s: float = Field(
+        60, gt=0, description="Seconds that an address may be out of reach before the next is asked"
+    )
+    embed_proxy: SecretStr = Field(
+        SecretStr(""),
+        description="HTTP proxy on the way to the embedding API; never printed, as it may hold a "
+        "password",
+    )
     embed_ca_bundle: str = Field("", description="File of certificates that are trusted there")
     embed_timeout_s: float = Field(
         60, gt=0, description="Seconds until the last byte of one answer of the embedding API"
+    )
+    embed_question_timeout_s: float = Field(
+        5, gt=0, description="The same for a question that somebody waits for (`search`, `serve`)"
     )
     embed_give_up_s: float = Field(
         900, gt=0, description="Seconds that the embedding API may be out of reach in a run"
@@ -47,6 +65,11 @@ class EmbeddingSettings(BaseModel):
     embed_pace_file: str = Field(
         "", description="File through which all processes of this machine share the two limits"
     )
+    embed_pace_store: str = Field(
+        "",
+        description="Folder or `s3://bucket/prefix` through which all machines share the two "
+        "limits, one for every key; a run on several machines uses its own store without it",
+    )
     embed_in_flight: int = Field(
         4, ge=1, le=256, description="Requests to the embedding API at the same time at most"
     )
@@ -55,6 +78,11 @@ class EmbeddingSettings(BaseModel):
     )
     embed_request_tokens: int = Field(
         16_000, ge=1, description="Tokens in one request at most; lowered when it is refused"
+    )
+    embed_tokenizer: str = Field(
+        "",
+        description="What requests are packed by: empty for an estimate, `mistral` for Mistral's "
+        "tokenizer, or the path of a SentencePiece model; vectors stay the same",
     )
     embed_night_rate: bool = Field(
         False,
@@ -73,8 +101,19 @@ class EmbeddingSettings(BaseModel):
     embed_price: float | None = Field(
         None,
         ge=0,
-        description="Price of a million tokens; without it the list price of a known model",
+        description="Price of a million tokens, whatever the model; without it `embed_prices`, "
+        "then the list price of a known model",
+    )
+    embed_prices: tuple[str, ...] = Field(
+        (),
+        description="Prices of a million tokens by model, such as "
+        "`mistral-embed=0.1 my-model=0.05`; see docs/embedding.md",
     )
     budget: float | None = Field(
         None, ge=0, description="Most that one run may spend on embedding, in the same currency"
     )
+
+    @field_validator("embed_prices", "embed_fallback", mode="before")
+    @classmethod
+    def _split_words(cls, value: object) -> object:
+        return tuple(value.split()) if isinstance(value, str) else value

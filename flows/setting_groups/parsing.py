@@ -53,4 +53,6 @@ class ParsingSettings(BaseModel):
     context_line: bool = Field(
         False, description="Begin every chunk with its title and section, embedded with it"
     )
-    min_chunk_chars: int = Field(50, ge=0, description="Characters below which a chunk is dropped")
+    min_chunk_chars: int = Field(
+        50, ge=0, description="Shorter chunks are dropped from documents that have longer ones"
+    )

@@ -17,6 +17,25 @@ class ServingSettings(BaseModel):
     cache_folders: bool = Field(
         False, description="Copy from a folder store too, such as one on a network mount"
     )
+    follow: str = Field(
+        "production",
+        description="What is served: a channel, the name of a pin, or the beginning of a "
+        "version's id",
+    )
+    memory_reserve_mib: int = Field(
+        64,
+        ge=0,
+        description="MiB of memory that must be left beside a new version, or the old one stays",
+    )
+    drain_s: float = Field(
+        5.0,
+        ge=0,
+        description="Seconds for which a retriever that was told to stop (SIGTERM) still answers, "
+        "while `/readyz` says that it ends",
+    )
+    max_connections: int = Field(
+        512, ge=1, description="Connections to the retriever at the same time; more are closed"
+    )
     files_host: str = Field(
         "", description="Base URL under which the documents are served; makes links in hits"
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from index_store.embedder import Embedder, Vectors
+from index_store.embedder import CountedVectors, Embedder, MeteredEmbedder, Vectors
 from index_store.errors import TransientError, UsageError
 
 NORM_TOLERANCE = 1e-3
@@ -33,6 +33,13 @@ def embed_checked(embedder: Embedder, texts: Sequence[str], *, most: int | None 
             request itself is wrong.
         RefusedInputError, StoppedError: As `Embedder.embed`.
     """
+    return embed_counted(embedder, texts, most=most).vectors
+
+
+def embed_counted(
+    embedder: Embedder, texts: Sequence[str], *, most: int | None = None
+) -> CountedVectors:
+    """Do as `embed_checked`, and tell what the provider counted, if it does."""
     name = f"embedder {embedder.spec.provider} {embedder.spec.model}"
     most = embedder.limits.texts if most is None else most
     if not 1 <= len(texts) <= most:
@@ -40,10 +47,13 @@ def embed_checked(embedder: Embedder, texts: Sequence[str], *, most: int | None 
     for position, text in enumerate(texts):
         if not text.strip():
             raise UsageError(f"{name}: text {position} of {len(texts)} is blank")
-    vectors = embedder.embed(texts)
-    _check_shape(name, vectors, (len(texts), embedder.spec.dimension))
-    _check_rows(name, vectors)
-    return vectors
+    if isinstance(embedder, MeteredEmbedder):
+        counted = embedder.embed_counted(texts)
+    else:
+        counted = CountedVectors(vectors=embedder.embed(texts))
+    _check_shape(name, counted.vectors, (len(texts), embedder.spec.dimension))
+    _check_rows(name, counted.vectors)
+    return counted
 
 
 def _check_shape(name: str, vectors: Vectors, expected: tuple[int, int]) -> None:

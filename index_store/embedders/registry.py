@@ -52,6 +52,12 @@ def open_embedder(spec: str, *, threads: int = 2, remote: RemoteOptions | None =
         from index_store.embedders.llama import open_llama  # noqa: PLC0415  optional package
 
         return open_llama(argument)
+    if provider in REMOTE and remote is not None and remote.fallbacks:
+        from index_store.embedders.remote.fallback import (  # noqa: PLC0415  loads an HTTP library
+            FallbackEmbedder,
+        )
+
+        return FallbackEmbedder(provider, argument, remote)
     if provider in REMOTE:
         from index_store.embedders.remote.embedder import (  # noqa: PLC0415  loads an HTTP library
             RemoteEmbedder,

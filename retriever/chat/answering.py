@@ -4,17 +4,21 @@ Invariants: sources come before the first word; nothing found is said without as
 an answer cites and was never sent is flagged at its end.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from retriever.chat.backend import ChatBackend
 from retriever.chat.conversation import Asked
 from retriever.chat.extractive import PHRASES, extract
 from retriever.chat.language import language_of
 from retriever.chat.options import PromptOptions
 from retriever.chat.prompting import prompt, unsupported
 from retriever.chat.sources import Source, sources_markdown
+
+if TYPE_CHECKING:
+    from retriever.chat.backend import ChatBackend  # loads a client of HTTP
 
 
 class PartKind(Enum):
@@ -43,12 +47,12 @@ class Part:
 async def answer(
     asked: Asked,
     sources: tuple[Source, ...],
-    backend: ChatBackend | None,
+    backend: "ChatBackend | None",
     options: PromptOptions,
     *,
     limits: Mapping[str, float | int | None],
     with_list: bool,
-) -> AsyncIterator[Part]:
+) -> AsyncGenerator[Part]:
     """Yield the parts of an answer.
 
     Args:
@@ -74,12 +78,13 @@ async def answer(
         yield Part(kind=PartKind.TEXT, text=said)
     else:
         messages = prompt(asked, sources, language, options)
-        async for piece in backend.stream(messages, limits):
-            if piece.reasoning:
-                yield Part(kind=PartKind.THINKING, text=piece.reasoning)
-            if piece.text:
-                said += piece.text
-                yield Part(kind=PartKind.TEXT, text=piece.text)
+        async with aclosing(backend.stream(messages, limits)) as pieces:
+            async for piece in pieces:
+                if piece.reasoning:
+                    yield Part(kind=PartKind.THINKING, text=piece.reasoning)
+                if piece.text:
+                    said += piece.text
+                    yield Part(kind=PartKind.TEXT, text=piece.text)
         wrong = unsupported(said, sources)
         if wrong:
             flagged = f"\n\n_{phrases.unsupported} {', '.join(wrong)}_"

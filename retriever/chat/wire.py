@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from retriever.answers import Json
+from retriever.answers import Json, error_json
 
 DONE = b"data: [DONE]\n\n"
 CHARS_PER_TOKEN = 4  # for the usage that some clients insist on
@@ -32,9 +32,9 @@ class Envelope:
         """Return the last piece of a stream that shall hold usage."""
         return sse({**self._chunk(), "choices": [], "usage": usage_json(prompt, answer)})
 
-    def error(self, message: str, code: str) -> bytes:
+    def error(self, message: str, code: str, request_id: str) -> bytes:
         """Return an error in the middle of a stream; it has no choices, or it would not be seen."""
-        return sse({"error": {"message": message, "type": "server_error", "code": code}})
+        return sse(error_json(message, "server_error", request_id=request_id, code=code))
 
     def whole(self, prompt: str, answer: str, reasoning: str, sources: Sequence[Json]) -> Json:
         """Return an answer that is not streamed."""

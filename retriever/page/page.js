@@ -13,12 +13,13 @@ const WORDS = {
     needed: "Une clé est nécessaire.", dense: "vecteurs", lexical: "mots", fused: "fusion", rerank: "reclassement",
     added: "ajoutés", moved: "déplacés", removed: "retirés", kept: "gardés", rejected: "rejetés",
     edited: "modifiés", slide: "diapositive", sheet: "feuille", rows: "lignes", no: "Pas de réponse du serveur.",
+    report: "La page de cette version",
   },
 };
 const ENGLISH = {
   served: "the one that answers", none: "none", hits: "hits", page: "page",
   age: "Age in hours of the version that answers: ", searching: "Searching…", needed: "A key is needed.",
-  edited: "changed", slide: "slide", sheet: "sheet", rows: "rows", no: "The server does not answer.",
+  edited: "changed", slide: "slide", sheet: "sheet", rows: "rows", no: "The server does not answer.", report: "The page of this version",
 };
 const at = (id) => document.getElementById(id);
 const tongue = () => document.documentElement.lang;
@@ -90,7 +91,43 @@ function row(each, served) {
   const cells = [each.version.slice(0, 12) + mark, new Date(each.published_at_ms).toLocaleString(tongue()),
     each.channels.join(", "), each.documents, each.chunks, changes.join(", ")];
   line.append(...cells.map((text) => element("td", text)));
+  if (Object.keys(each.changes).length) line.firstChild.replaceChildren(reportLink(each.version, cells[0]));
   return line;
+}
+
+function reportLink(version, text) {
+  const link = element("a", text);
+  link.href = `/v1/collections/${encodeURIComponent(at("collection").value)}/versions/${version}/report`;
+  link.target = "_blank";
+  link.rel = "noopener";
+  link.title = say("report");
+  link.addEventListener("click", (event) => {
+    if (!key) return; // a browser follows the link by itself, without a key
+    event.preventDefault();
+    telling(() => openReport(link.href));
+  });
+  return link;
+}
+
+// A link bears no key, so the page is fetched with it. Its style is taken over as a sheet, for this page's policy
+// lets no style in that stands in a document; scripts of a parsed document never run.
+async function openReport(url) {
+  const opened = window.open("about:blank");
+  const answer = await fetch(url, { headers: { Authorization: `Bearer ${key}` } });
+  if (!answer.ok) {
+    opened.close();
+    throw new Error((await answer.json()).error.message);
+  }
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const sheet = new opened.CSSStyleSheet();
+  sheet.replaceSync([...page.querySelectorAll("style")].map((each) => each.textContent).join("\n"));
+  for (const each of page.querySelectorAll("style, meta")) each.remove();
+  for (const each of page.querySelectorAll('a[href^="#"]')) each.addEventListener("click", (event) => {
+    event.preventDefault(); // an address of its own is what this window lacks
+    opened.document.getElementById(each.hash.slice(1))?.scrollIntoView();
+  });
+  opened.document.replaceChild(opened.document.adoptNode(page.documentElement), opened.document.documentElement);
+  opened.document.adoptedStyleSheets = [sheet];
 }
 
 function question() {

@@ -1,17 +1,29 @@
-"""The gate that every request passes: who asks, how often, and what every answer bears."""
+"""The gate that every request passes: who asks, how often, and what every answer bears.
 
+Invariants: every answer bears the request's id and the headers that keep browsers careful, also one
+that something unforeseen made; an id that came with a request is kept when it is harmless.
+"""
+
+import logging
+import re
 import time
-from collections.abc import MutableMapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import orjson
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retriever.access import AccessOptions, Caller, identify
 from retriever.answers import error_json
 from retriever.figures import OTHER, Figures
+from retriever.pace import Pace
+from retriever.routes.replies import FAILED, REFUSED, REQUEST_ID
+
+logger = logging.getLogger(__name__)
 
 PAGE_PATHS = frozenset({"/", "/page.css", "/page.js"})  # hold nothing of a store
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"}) | PAGE_PATHS
@@ -23,7 +35,7 @@ SAFE_HEADERS = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
     b"cache-control": b"no-store",
 }
-REMEMBERED_CALLERS = 10_000
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +44,23 @@ class GateOptions:
 
     Attributes:
         access: Keys and secrets.
-        requests_per_minute: Of one key and user, None for no limit.
+        pace: How often each key and user may ask.
+        draining: Whether the process ends, so that connections should be closed.
     """
 
     access: AccessOptions
-    requests_per_minute: float | None = None
+    pace: Pace
+    draining: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refusal:
+    """Why a request does not pass."""
+
+    status: int
+    message: str
+    code: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Gate:
@@ -46,90 +70,130 @@ class Gate:
         self._app = app
         self._options = options
         self._figures = figures
-        self._next_at: dict[tuple[str, str], float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        began, request_id = time.monotonic(), uuid4().hex
+        began = time.monotonic()
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1")
             for name, value in scope["headers"]
         }
+        REQUEST_ID.set(_request_id(headers))
         caller = identify(headers, self._options.access)
-        status = [500]
+        scope.setdefault("state", {})["caller"] = caller or Caller(
+            name="anybody", scopes=frozenset()
+        )
+        refused = self._refusal(scope["path"], caller, began)
+        if scope["type"] == "websocket":
+            await self._pass_socket(scope, receive, send, headers, refused)
+            return
+        status = await self._pass_request(scope, receive, send, refused)
+        self._figures.request(_route(scope), status, time.monotonic() - began)
+
+    async def _pass_request(
+        self, scope: Scope, receive: Receive, send: Send, refused: _Refusal | None
+    ) -> int:
+        """Have a request answered; the status of the answer."""
+        status = 0
+
+        async def passing(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _add_headers(message, REQUEST_ID.get())
+                if self._options.draining():
+                    message["headers"].append((b"connection", b"close"))
+            await send(message)
+
+        if refused is not None:
+            await _refuse(passing, refused)
+            return status
+        try:
+            await self._app(scope, receive, passing)
+        except ClientDisconnect:
+            pass
+        except Exception:  # whatever it is, the sender gets an answer without a trace of it
+            logger.exception("request %s failed", REQUEST_ID.get())
+            if status:
+                raise  # the answer is under way: only ending the connection is left
+            unforeseen = "something went wrong here"
+            await _refuse(passing, _Refusal(status=500, message=unforeseen, code="internal"))
+        return status or 499  # nobody was left to read it
+
+    async def _pass_socket(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        headers: Mapping[str, str],
+        refused: _Refusal | None,
+    ) -> None:
+        origin, host = headers.get("origin", ""), headers.get("host", "")
+        if refused is None and origin and urlsplit(origin).netloc.lower() != host.lower():
+            message = "a page of another host may not open a socket here"
+            refused = _Refusal(status=403, message=message, code="forbidden")
+        if refused is None:
+            await self._app(scope, receive, send)
+            return
 
         async def passing(message: Message) -> None:
             if message["type"] == "http.response.start":
-                status[0] = message["status"]
-                _add_headers(message, request_id)
-            await send(message)
+                _add_headers(message, REQUEST_ID.get())
+            await send({**message, "type": f"websocket.{message['type']}"})
 
-        refused = self._refusal(scope["path"], caller, began)
-        if refused is not None and scope["type"] == "http":
-            await _refuse(passing, *refused)
-        elif refused is not None:
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
-        else:
-            scope.setdefault("state", {})["caller"] = caller or Caller(
-                name="anybody", scopes=frozenset()
-            )
-            await self._app(scope, receive, passing)
-        if scope["type"] == "http":
-            self._figures.request(_route(scope), status[0], time.monotonic() - began)
+        await receive()
+        await _refuse(passing, refused)
 
-    def _refusal(
-        self, path: str, caller: Caller | None, now: float
-    ) -> tuple[int, str, str, dict[str, str]] | None:
+    def _refusal(self, path: str, caller: Caller | None, now: float) -> _Refusal | None:
         if path in OPEN_PATHS:
             return None
         if caller is None:
+            message = "a key is needed: Authorization: Bearer KEY"
             told = {"WWW-Authenticate": "Bearer"}
-            return 401, "a key is needed: Authorization: Bearer KEY", "unauthorized", told
+            return _Refusal(status=401, message=message, code="unauthorized", headers=told)
         uploads = path.startswith(INBOX) and "upload" in caller.scopes
         if not uploads and not caller.scopes & {"query", "admin"}:
-            return 403, "this key may not ask questions", "forbidden", {}
-        wait_s = self._wait_s(caller, now)
+            message = "this key may not ask questions"
+            return _Refusal(status=403, message=message, code="forbidden")
+        wait_s = self._options.pace.wait_s(caller.name, caller.user, now)
         if wait_s > 0:
+            message = "too many requests of this key and user"
             told = {"Retry-After": str(max(1, round(wait_s)))}
-            return 429, "too many requests of this key and user", "rate_limited", told
+            return _Refusal(status=429, message=message, code="rate_limited", headers=told)
         return None
 
-    def _wait_s(self, caller: Caller, now: float) -> float:
-        """Take a place; a minute's worth of requests may come at once."""
-        limit = self._options.requests_per_minute
-        if limit is None:
-            return 0.0
-        who = (caller.name, caller.user)
-        if len(self._next_at) > REMEMBERED_CALLERS:
-            self._next_at = {each: at for each, at in self._next_at.items() if at > now}
-        at = max(self._next_at.get(who, 0.0), now)
-        if at - now >= 60.0:
-            return at - now - 60.0 + 60.0 / limit
-        self._next_at[who] = at + 60.0 / limit
-        return 0.0
+
+def safe_headers(request_id: str) -> list[tuple[bytes, bytes]]:
+    """Return what every answer bears."""
+    return [*SAFE_HEADERS.items(), (b"x-request-id", request_id.encode())]
 
 
 def _add_headers(message: MutableMapping[str, Any], request_id: str) -> None:
     headers = list(message.get("headers", []))
     there = {name.lower() for name, _ in headers}
-    headers += [(name, value) for name, value in SAFE_HEADERS.items() if name not in there]
-    headers.append((b"x-request-id", request_id.encode()))
+    headers += [each for each in safe_headers(request_id) if each[0] not in there]
     message["headers"] = headers
 
 
-async def _refuse(send: Send, status: int, message: str, code: str, more: dict[str, str]) -> None:
-    body = orjson.dumps(error_json(message, "invalid_request_error", code=code))
-    headers = [(name.lower().encode(), value.encode()) for name, value in more.items()]
+async def _refuse(send: Send, refused: _Refusal) -> None:
+    kind = FAILED if refused.status >= 500 else REFUSED
+    told = error_json(refused.message, kind, request_id=REQUEST_ID.get(), code=refused.code)
+    body = orjson.dumps(told)
+    headers = [(name.lower().encode(), value.encode()) for name, value in refused.headers.items()]
     headers += [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
     ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    given = headers.get("x-request-id", "")
+    return given if _GIVEN_ID.fullmatch(given) else uuid4().hex
 
 
 def _route(scope: Scope) -> str:

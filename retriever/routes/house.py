@@ -1,20 +1,30 @@
 """What every route stands on: the store, the options, the threads that search, the figures."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import Request
+from fastapi import Request, Response
 
+from index_store.clock import system_clock_ms
+from index_store.errors import TransientError
 from index_store.records import Hit
 from retriever.access import Caller
+from retriever.answers import version_headers
 from retriever.audit import AuditEntry, AuditLog
-from retriever.chat.backend import ChatBackend
 from retriever.figures import Figures
+from retriever.generation import Generation
 from retriever.live import LiveCollection
 from retriever.options import RetrieverOptions
+from retriever.pace import Pace
 from retriever.query import Query
+from retriever.routes.replies import read_body
 from retriever.store import LiveStore
+
+if TYPE_CHECKING:
+    from retriever.chat.backend import ChatBackend  # loads a client of HTTP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +36,14 @@ class Found:
         mode: How it was searched.
         hits: Best first.
         took_ms: Milliseconds, embedding the question included.
+        headers: Which version answered, and how old it is.
     """
 
     version: str
     mode: str
     hits: tuple[Hit, ...]
     took_ms: float
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +55,7 @@ class House:
         options: What the operator set.
         threads: How many searches run at the same time.
         figures: What is counted and measured.
+        pace: How often each key and user may ask.
         backend: The language model, or None.
         audit: What is written down of every search.
     """
@@ -51,8 +64,13 @@ class House:
     options: RetrieverOptions
     threads: CapacityLimiter
     figures: Figures
-    backend: ChatBackend | None
+    pace: Pace
+    backend: "ChatBackend | None"
     audit: AuditLog
+
+    async def read_body(self, request: Request, limit_bytes: int) -> bytes | Response:
+        """Read the body of a request; an answer instead when it is too long, or too slow."""
+        return await read_body(request, limit_bytes, self.options.patience.body_s)
 
     async def search(
         self, caller: Caller, collection: LiveCollection, query: Query, version: str | None = None
@@ -66,8 +84,10 @@ class House:
             version: Beginning of a version's id; None for the one that answers now.
 
         Raises:
-            IndexStoreError: The search failed.
+            IndexStoreError: The search failed, or too many others wait.
         """
+        if self.threads.statistics().tasks_waiting >= self.options.searches_waiting:
+            raise TransientError("too many searches are waiting, try again in a moment")
         found = await to_thread.run_sync(_search, collection, query, version, limiter=self.threads)
         self.figures.stage("search", found.took_ms / 1000)
         entry = AuditEntry(
@@ -88,6 +108,12 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
+def headers_of(generation: Generation) -> dict[str, str]:
+    """Return the headers that say which version answers."""
+    published_at_ms = generation.snapshot.published_at_ms
+    return version_headers(generation.version, published_at_ms, system_clock_ms())
+
+
 def _search(collection: LiveCollection, query: Query, version: str | None) -> Found:
     begun = time.perf_counter()
     held = collection.hold() if version is None else collection.hold_version(version)
@@ -98,4 +124,5 @@ def _search(collection: LiveCollection, query: Query, version: str | None) -> Fo
             mode=generation.snapshot.retrieval_of(query.options).value,
             hits=hits,
             took_ms=1000 * (time.perf_counter() - begun),
+            headers=headers_of(generation),
         )

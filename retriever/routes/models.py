@@ -10,16 +10,16 @@ from index_store.embedder import Vectors
 from index_store.errors import IndexStoreError
 from retriever.answers import Json
 from retriever.chat.wire import CHARS_PER_TOKEN
-from retriever.live import CollectionState, LiveCollection
+from retriever.live import LiveCollection
 from retriever.routes.house import House
 from retriever.routes.replies import (
-    read_body,
     refuse,
     refuse_collection,
     refuse_invalid,
     refuse_search,
     reply,
 )
+from retriever.states import CollectionState
 
 MAX_INPUTS = 128
 
@@ -58,7 +58,7 @@ def add_models(app: FastAPI, house: House) -> None:
     @app.post("/v1/embeddings", openapi_extra=extra)
     async def embeddings(request: Request) -> Response:
         """Embed texts with the embedder of a collection."""
-        body = await read_body(request, house.options.max_chat_bytes)
+        body = await house.read_body(request, house.options.max_chat_bytes)
         if isinstance(body, Response):
             return body
         wanted = _read(body)

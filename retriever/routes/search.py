@@ -8,7 +8,7 @@ from index_store.errors import IndexStoreError, NotFoundError
 from retriever.answers import hit_json, hits_json
 from retriever.query import Problem, SearchRequest, parse_query
 from retriever.routes.house import House, caller_of
-from retriever.routes.replies import read_body, refuse, refuse_collection, refuse_search, reply
+from retriever.routes.replies import refuse, refuse_collection, refuse_search, reply
 
 
 def add_search(app: FastAPI, house: House) -> None:
@@ -18,9 +18,9 @@ def add_search(app: FastAPI, house: House) -> None:
     extra = {"requestBody": {**schema, "required": True}}
 
     @app.post("/v1/search", openapi_extra=extra)
-    async def search(request: Request) -> Response:
-        """Find the chunks of a collection that answer a question best."""
-        return await _answered(house, request, None)
+    async def search(request: Request, version: str | None = None) -> Response:
+        """Find the chunks that answer a question best; `version` asks an older version."""
+        return await _answered(house, request, version)
 
     @app.post("/v1/versions/{version}/search", openapi_extra=extra)
     async def search_version(version: str, request: Request) -> Response:
@@ -30,7 +30,7 @@ def add_search(app: FastAPI, house: House) -> None:
 
 async def _answered(house: House, request: Request, version: str | None) -> Response:
     options = house.options
-    body = await read_body(request, options.max_body_bytes)
+    body = await house.read_body(request, options.max_body_bytes)
     if isinstance(body, Response):
         return body
     query = parse_query(body, options)
@@ -49,4 +49,5 @@ async def _answered(house: House, request: Request, version: str | None) -> Resp
     except IndexStoreError as error:
         return refuse_search(collection.name, error)
     hits = [hit_json(hit, options.links) for hit in found.hits]
-    return reply(200, hits_json(found.version, collection.name, found.mode, found.took_ms, hits))
+    told = hits_json(found.version, collection.name, found.mode, found.took_ms, hits)
+    return reply(200, told, found.headers)

@@ -20,7 +20,6 @@ from retriever.live import LiveCollection
 from retriever.query import Query
 from retriever.routes.house import Found, House, caller_of
 from retriever.routes.replies import (
-    read_body,
     refuse,
     refuse_collection,
     refuse_invalid,
@@ -90,7 +89,7 @@ def _add_tool_server(app: FastAPI, house: House) -> None:
         found = await _found(house, request, wanted, wanted.collection)
         if isinstance(found, Response):
             return found
-        return reply(200, [_passage_json(hit, house) for hit in found.hits])
+        return reply(200, [_passage_json(hit, house) for hit in found.hits], found.headers)
 
 
 def _add_web_search(app: FastAPI, house: House) -> None:
@@ -103,7 +102,7 @@ def _add_web_search(app: FastAPI, house: House) -> None:
         found = await _found(house, request, wanted, collection)
         if isinstance(found, Response):
             return found
-        return reply(200, [_web_json(hit, house) for hit in found.hits])
+        return reply(200, [_web_json(hit, house) for hit in found.hits], found.headers)
 
 
 def _add_reranker(app: FastAPI, house: House) -> None:
@@ -153,7 +152,7 @@ def _takes(model: type[BaseModel]) -> Json:
 
 
 async def _read(request: Request, house: House, model: type[Body]) -> Body | Response:
-    body = await read_body(request, house.options.max_chat_bytes)
+    body = await house.read_body(request, house.options.max_chat_bytes)
     if isinstance(body, Response):
         return body
     try:

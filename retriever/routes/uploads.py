@@ -5,7 +5,7 @@ from fastapi import FastAPI, Request, Response
 from index_store.errors import TransientError
 from retriever.inbox import Inbox, Refused
 from retriever.routes.house import House, caller_of
-from retriever.routes.replies import refuse, reply
+from retriever.routes.replies import patiently, refuse, reply
 
 SCOPES = frozenset({"admin", "upload"})
 
@@ -24,7 +24,10 @@ def add_uploads(app: FastAPI, house: House) -> None:
         if not SCOPES & caller_of(request).scopes:
             return refuse(403, "this key may not upload", "forbidden")
         try:
-            taken = await inbox.take(name, request.stream())
+            patience_s = house.options.patience.body_s
+            taken = await inbox.take(name, patiently(request.stream(), patience_s))
+        except TimeoutError:
+            return refuse(408, "the document came too slowly", "body_too_slow")
         except TransientError as error:
             return refuse(503, str(error), "inbox_unavailable")
         if isinstance(taken, Refused):

@@ -11,6 +11,7 @@ import orjson
 from index_store.artifacts import read_artifact
 from index_store.catalog import Catalog
 from index_store.catalog_files import load_catalog
+from index_store.embedders.prices import FREE_OF_CHARGE, Price
 from index_store.layout import report_key
 from index_store.log import CommitLog
 from index_store.log_records import PRODUCTION
@@ -22,10 +23,11 @@ from tasks.stages.checkpoints import DocumentOutcome
 from tasks.stages.compacting import CompactOptions, compaction_due
 from tasks.stages.diffing import Action
 from tasks.stages.embedding import EmbeddingCounts
-from tasks.stages.purse import price_of
 from tasks.stages.reporting import Finding, RejectedDocument, RunReport
 from tasks.stages.run_files import StoredPlan
 from tasks.stages.run_options import RunOptions
+from tasks.stages.spending import RunCost
+from tasks.stages.stretches import Stretch
 
 SHOWN_WARNINGS = 50
 
@@ -37,18 +39,24 @@ class Work:
     Attributes:
         outcomes: What became of every parsed document.
         embedded: What embedding came to.
+        price: What a million tokens cost.
         new_chunks: Chunks in new shards.
         findings: Results of the checks.
         seconds: Wall-clock seconds per stage.
         began_at_ms: When the run began, milliseconds since the epoch.
+        timeline: When each stage was at work.
+        figures: Measured quality by name.
     """
 
     outcomes: Sequence[DocumentOutcome] = ()
     embedded: EmbeddingCounts = field(default_factory=EmbeddingCounts)
+    price: Price = FREE_OF_CHARGE
     new_chunks: int = 0
     findings: tuple[Finding, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     began_at_ms: int = 0
+    timeline: tuple[Stretch, ...] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 def conclude(
@@ -88,7 +96,12 @@ def conclude(
             "requests": work.embedded.requests,
             "reused": work.embedded.reused,
         },
-        cost=_cost(manifest, work.embedded),
+        cost=RunCost(
+            price=work.price,
+            sources=work.embedded.spends,
+            refused=work.embedded.refused,
+            pooled=work.embedded.pooled,
+        ),
         seconds=work.seconds,
         promoted=version is not None and state.channels.get(PRODUCTION) == version,
         rejections=rejections,
@@ -98,18 +111,9 @@ def conclude(
         skipped=tuple((entry.uri, entry.reason) for entry in stored.skipped),
         warnings=(*_due(manifest, options), *_warnings(work.outcomes)),
         findings=work.findings,
+        timeline=work.timeline,
+        figures=work.figures,
     )
-
-
-def _cost(manifest: Manifest | None, embedded: EmbeddingCounts) -> dict[str, float]:
-    price = 0.0 if manifest is None else manifest.embedder.price_per_million_tokens
-    return {
-        "price_per_million_tokens": price,
-        "spent": price_of(embedded.tokens, embedded.night_tokens, price),
-        "night_tokens": embedded.night_tokens,
-        "refused": embedded.refused,
-        "pooled": embedded.pooled,
-    }
 
 
 def store_report(storage: Storage, report: RunReport) -> None:
@@ -125,7 +129,7 @@ def rejected_documents(catalog: Catalog) -> tuple[RejectedDocument, ...]:
 
 
 def documents_without_chunks(catalog: Catalog) -> tuple[str, ...]:
-    """Return the documents whose whole text is shorter than the least chunk, sorted by uri."""
+    """Return the documents of which the chunker kept nothing, sorted by uri."""
     return tuple(record.uri for record in _notable(catalog) if record.rejection is None)
 
 

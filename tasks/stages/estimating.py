@@ -11,6 +11,7 @@ from index_store.records import DocumentRecord
 from tasks.stages.diffing import PlanItem
 from tasks.stages.purse import MILLION, NIGHT_RATE
 from tasks.stages.run_options import NightOptions
+from tasks.stages.spending import source_of
 
 # Tokens per byte of file, medians over a mixed collection of English and French documents; only
 # used until the collection has documents of the type to learn from.
@@ -36,11 +37,11 @@ class SourceEstimate:
 
     Attributes:
         tokens: Tokens in its new chunks.
-        cost: Upper bound of their price.
+        cost: Upper bound of their price; None when the price is not known.
     """
 
     tokens: int
-    cost: float
+    cost: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +51,15 @@ class Estimate:
     Attributes:
         chunks: Number of new chunks.
         tokens: Tokens in them, before texts that were embedded earlier are left out.
-        cost: Upper bound of the price of embedding, in the provider's currency.
+        cost: Upper bound of the price of embedding, in the provider's currency; None when the
+            price is not known.
         at_night_rate: Whether that is the price of the night rate.
         sources: The same by first part of the uri, which is the source when there are several.
     """
 
     chunks: int
     tokens: int
-    cost: float
+    cost: float | None
     at_night_rate: bool = False
     sources: Mapping[str, SourceEstimate] = field(default_factory=dict)
 
@@ -67,7 +69,7 @@ def estimate(
     known: Iterable[DocumentRecord],
     *,
     max_chunk_tokens: int,
-    price_per_million_tokens: float,
+    price_per_million_tokens: float | None,
     night: NightOptions | None = None,
 ) -> Estimate:
     """Estimate chunks, tokens and cost.
@@ -76,7 +78,7 @@ def estimate(
         work: Documents to be parsed.
         known: Last catalog, from which ratios are learned per file type.
         max_chunk_tokens: Length of a full chunk.
-        price_per_million_tokens: Price in the provider's currency.
+        price_per_million_tokens: Price in the provider's currency; None when it is not known.
         night: How the night rate is used; None when it is not.
 
     Returns:
@@ -95,23 +97,25 @@ def estimate(
         sources[source] = sources.get(source, 0.0) + expected
         chunks += max(1, round(expected / (0.75 * max_chunk_tokens)))  # chunks are rarely full
     is_bulk = night is not None and chunks >= night.least_texts
-    price = price_per_million_tokens * (NIGHT_RATE if is_bulk else 1.0) / MILLION
+    price = _price_of_a_token(price_per_million_tokens, is_bulk=is_bulk)
     return Estimate(
         chunks=chunks,
         tokens=round(tokens),
-        cost=tokens * price,
+        cost=None if price is None else tokens * price,
         at_night_rate=is_bulk,
         sources={
-            source: SourceEstimate(tokens=round(amount), cost=amount * price)
+            source: SourceEstimate(
+                tokens=round(amount), cost=None if price is None else amount * price
+            )
             for source, amount in sorted(sources.items())
         },
     )
 
 
-def source_of(uri: str) -> str:
-    """Return the first part of a uri, which is its source when there are several; else a dot."""
-    first, found, _ = uri.partition("/")
-    return first if found else "."
+def _price_of_a_token(per_million: float | None, *, is_bulk: bool) -> float | None:
+    if per_million is None:
+        return None
+    return per_million * (NIGHT_RATE if is_bulk else 1.0) / MILLION
 
 
 def _learned_ratios(known: Iterable[DocumentRecord]) -> dict[str, float]:

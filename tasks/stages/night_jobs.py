@@ -4,7 +4,7 @@ Invariant: a record is written before its job is created and removed after its a
 so a run that is killed in between leaves what the next one needs to collect them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -15,6 +15,7 @@ from index_store.layout import batch_job_key, batch_jobs_prefix
 from index_store.storage.base import Storage
 
 FORMAT_VERSION = 1
+NO_SOURCE = "unknown"  # of records that were written before they named sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +25,14 @@ class NightJob:
     Attributes:
         name: Under which the provider can be asked for it; no other job has it.
         requests: Hashes of the texts of every request.
-        tokens: Tokens in every request, as counted here.
+        tokens: Tokens in every request, as counted here, by the source of their texts.
         file: Id of its requests at the provider, None before they are uploaded.
         job: Its id at the provider, None before it is known.
     """
 
     name: str
     requests: tuple[tuple[bytes, ...], ...]
-    tokens: tuple[int, ...]
+    tokens: tuple[Mapping[str, int], ...]
     file: str | None = None
     job: str | None = None
 
@@ -49,7 +50,8 @@ class NightJobs:
             "format_version": FORMAT_VERSION,
             "name": job.name,
             "requests": [[each.hex() for each in request] for request in job.requests],
-            "tokens": list(job.tokens),
+            "tokens": [sum(request.values()) for request in job.tokens],
+            "sources": [dict(request) for request in job.tokens],
             "file": job.file,
             "job": job.job,
         }
@@ -77,14 +79,24 @@ class NightJobs:
 
 
 def _parsed(value: dict[str, object]) -> NightJob:
-    requests, tokens = value["requests"], value["tokens"]
-    file, job = value["file"], value["job"]
-    if not isinstance(requests, list) or not isinstance(tokens, list):
+    requests, file, job = value["requests"], value["file"], value["job"]
+    if not isinstance(requests, list):
         raise TypeError("a record of a job has no requests")
     return NightJob(
         name=str(value["name"]),
         requests=tuple(tuple(bytes.fromhex(each) for each in request) for request in requests),
-        tokens=tuple(int(each) for each in tokens),
+        tokens=_tokens(value),
         file=None if file is None else str(file),
         job=None if job is None else str(job),
+    )
+
+
+def _tokens(value: dict[str, object]) -> tuple[Mapping[str, int], ...]:
+    tokens, sources = value["tokens"], value.get("sources")
+    if not isinstance(tokens, list):
+        raise TypeError("a record of a job has no tokens")
+    if not isinstance(sources, list) or len(sources) != len(tokens):
+        return tuple({NO_SOURCE: int(each)} for each in tokens)
+    return tuple(
+        {str(source): int(count) for source, count in request.items()} for request in sources
     )

@@ -19,12 +19,20 @@ from index_store.embeddings import EmbeddingStore
 from index_store.errors import TransientError
 from index_store.storage.base import Storage
 from tasks.stages.checkpoints import ParsedBatch, open_table
-from tasks.stages.embedding import EmbeddingCounts, total
+from tasks.stages.embedding import (
+    EmbeddingCounts,
+    Wanted,
+    sources_of_rows,
+    tokens_by_source,
+    total,
+    wanted_texts,
+)
 from tasks.stages.night_jobs import NightJob, NightJobs
 from tasks.stages.purse import NIGHT_RATE, Purse
 from tasks.stages.run_options import NightOptions
+from tasks.stages.spending import Spend, merged, shared_out
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("nightpress.embed")  # shown on the terminal and in the UI
 
 HOUR_S = 3600.0
 SETTLE_POLLS = 3  # after a job was cancelled, for what it had done by then
@@ -41,13 +49,6 @@ class NightClocks:
 
     now: Callable[[], float]
     wait: Callable[[float], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Text:
-    text: str
-    tokens: int
-    hash: bytes
 
 
 class NightDesk:
@@ -74,6 +75,7 @@ class NightDesk:
         clocks: NightClocks,
     ) -> None:
         self._storage = storage
+        self._embedder = embedder
         self._limits: RequestLimits = embedder.limits
         self._jobs = jobs
         self._store = store
@@ -83,7 +85,7 @@ class NightDesk:
         self._records = NightJobs(storage, embedder.spec.id)
         self._open: list[NightJob] = []
         self._away: set[bytes] = set()
-        self._paid: set[str] = set()
+        self._aside: dict[str, float] = {}  # what was paid for each job of this run
         self._given = 0
         self.counts = EmbeddingCounts()
 
@@ -123,7 +125,7 @@ class NightDesk:
         self._away.update(each for request in record.requests for each in request)
 
     def _give_away(self, batches: Iterable[ParsedBatch]) -> None:
-        texts: list[_Text] = []
+        texts: list[Wanted] = []
         for batch in batches:
             texts += self._missing(batch)
             while len(texts) >= self._options.job_texts:
@@ -132,7 +134,7 @@ class NightDesk:
         if texts and (self._given or len(texts) >= self._options.least_texts):
             self._give(texts)
 
-    def _missing(self, batch: ParsedBatch) -> list[_Text]:
+    def _missing(self, batch: ParsedBatch) -> list[Wanted]:
         """Return the texts of a batch that are neither stored nor given away."""
         with open_table(self._storage, batch) as table:
             if table is None:
@@ -144,22 +146,25 @@ class NightDesk:
                 if not known[row] and text_hash not in self._away:
                     self._away.add(text_hash)
                     rows.append(row)
-            return [
-                _Text(text=kept.chunk.text, tokens=kept.chunk.tokens, hash=hashes[row])
-                for row, kept in zip(rows, table.take(rows), strict=True)
-            ]
+            sources = sources_of_rows(batch)
+            return wanted_texts(
+                self._embedder,
+                [kept.chunk for kept in table.take(rows)],
+                [hashes[row] for row in rows],
+                [sources[row] for row in rows],
+            )
 
-    def _give(self, texts: Sequence[_Text]) -> None:
+    def _give(self, texts: Sequence[Wanted]) -> None:
         """Create a job; what is known of it is recorded before and after each step."""
         packed = pack([each.tokens for each in texts], self._limits)
         requests = [[texts[place] for place in request] for request in packed]
         record = NightJob(
             name=token_hex(16),
             requests=tuple(tuple(each.hash for each in request) for request in requests),
-            tokens=tuple(sum(each.tokens for each in request) for request in requests),
+            tokens=tuple(tokens_by_source(request) for request in requests),
         )
-        self._purse.pay(sum(record.tokens), NIGHT_RATE)
-        self._paid.add(record.name)
+        tokens = sum(each.tokens for each in texts)
+        self._aside[record.name] = self._purse.pay(tokens, NIGHT_RATE)
         self._records.write(record)
         lines = b"".join(
             self._jobs.line(number, [each.text for each in request])
@@ -188,7 +193,9 @@ class NightDesk:
             job = self._jobs.get(record.job or "")
             if job is not None and not job.is_final:
                 return False
-            if job is not None:
+            if job is None:
+                self._write_off(record)
+            else:
                 self._collect(record, job)
         except TransientError as error:
             logger.warning("night rate: job %s is asked for later (%s)", record.job, error)
@@ -202,6 +209,7 @@ class NightDesk:
     def _collect(self, record: NightJob, job: BatchJob) -> None:
         """Store the vectors of a job, complete or not."""
         came: set[int] = set()
+        spends: dict[str, Spend] = {}
         sizes = [len(request) for request in record.requests]
         for answer in self._jobs.answers(job.answers, sizes) if job.answers else ():
             if answer.vectors is None or answer.number in came:
@@ -209,12 +217,15 @@ class NightDesk:
                 continue
             came.add(answer.number)
             self._store.add(record.requests[answer.number], answer.vectors)
-        tokens = sum(record.tokens[number] for number in came)
-        if record.name in self._paid:  # else another run paid for what failed
-            self._purse.refund(sum(record.tokens) - tokens, NIGHT_RATE)
+            expected = record.tokens[answer.number]
+            spends = merged([spends, shared_out(expected, answer.tokens, at_night=True)])
+        tokens = sum(sum(record.tokens[number].values()) for number in came)
+        if record.name in self._aside:  # else another run paid for it
+            billed = sum(spend.tokens for spend in spends.values())
+            self._purse.settle(self._aside.pop(record.name), tokens, billed, NIGHT_RATE)
         texts = sum(sizes[number] for number in came)
         more = EmbeddingCounts(
-            texts=texts, tokens=tokens, night_tokens=tokens, requests=len(record.requests)
+            texts=texts, tokens=tokens, requests=len(record.requests), spends=spends
         )
         self.counts = total([self.counts, more])
         logger.info(
@@ -224,6 +235,15 @@ class NightDesk:
             texts,
             sum(sizes),
         )
+
+    def _write_off(self, record: NightJob) -> None:
+        """Count a job of this run that the provider has forgotten as paid."""
+        if record.name in self._aside:
+            tokens = sum(sum(request.values()) for request in record.tokens)
+            self._purse.settle(self._aside.pop(record.name), tokens, None, NIGHT_RATE)
+            spends = merged(shared_out(each, None, at_night=True) for each in record.tokens)
+            self.counts = total([self.counts, EmbeddingCounts(spends=spends)])
+        logger.warning("night rate: job %s is not known to the provider any more", record.job)
 
     def _call_off(self) -> None:
         """Cancel what is late, and take what it had done by then."""

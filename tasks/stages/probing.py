@@ -41,6 +41,18 @@ def check_model(storage: Storage, embedder: Embedder) -> None:
         )
 
 
+def stored_fingerprint(storage: Storage, embedder: Embedder) -> str | None:
+    """Return the fingerprint of the model that made the stored vectors, None when there is none.
+
+    Raises:
+        StoppedError: It is damaged.
+    """
+    key = probe_key(embedder.spec.id)
+    if next(iter(storage.list(key)), None) is None:
+        return None
+    return _stored(storage, key)
+
+
 def _stored(storage: Storage, key: str) -> str:
     try:
         return str(orjson.loads(storage.read(key))["fingerprint"])

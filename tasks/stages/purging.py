@@ -12,6 +12,9 @@ channel or a pin holds a version with the text.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from html import escape
+
+import orjson
 
 from index_store.catalog_files import load_catalog
 from index_store.certificate import name_needles
@@ -19,7 +22,7 @@ from index_store.collections import load_manifest
 from index_store.embedding_parts import forget_texts
 from index_store.embeddings import EmbeddingStore
 from index_store.errors import ConflictError, UsageError
-from index_store.layout import report_key, shard_of
+from index_store.layout import history_prefix, is_manifest, report_keys, shard_of
 from index_store.log import CommitLog
 from index_store.log_records import CANDIDATE, PRODUCTION, KeyChange, LogState, RecordKind
 from index_store.manifest import Manifest, ShardEntry
@@ -201,7 +204,11 @@ def _site(storage: Storage, manifest: Manifest, entry: ShardEntry, run: str) -> 
 def _remove_loose(
     storage: Storage, collection: str, traces: Traces, *, except_run: str
 ) -> tuple[str, ...]:
-    """Delete checkpoints of runs and reports that hold a text or a name; nothing rests on them."""
+    """Delete checkpoints, records and reports that hold a text or a name; nothing rests on them.
+
+    A report may name a document anywhere in a sentence, so a name that is part of another one is
+    taken for it.
+    """
     needles = [*traces.samples, *traces.hashes]
     needles += [needle for name in traces.names for needle in name_needles(name)]
     runs: set[str] = set()
@@ -212,14 +219,20 @@ def _remove_loose(
         if run not in runs and _holds(storage.read(entry.key), needles):
             runs.add(run)
     keys = [e.key for e in entries if e.key.removeprefix(prefix).split("/", 1)[0] in runs]
+    needles += [needle for name in traces.names for needle in _anywhere(name)]
+    told = [*storage.list(f"{collection}/versions/"), *storage.list(history_prefix(collection))]
     keys += [
         entry.key
-        for entry in storage.list(f"{collection}/versions/")
-        if entry.key.endswith("/report.json") and _holds(storage.read(entry.key), needles)
+        for entry in told
+        if not is_manifest(entry.key) and _holds(storage.read(entry.key), needles)
     ]
     for key in keys:
         storage.delete(key)
     return tuple(keys)
+
+
+def _anywhere(name: str) -> tuple[bytes, bytes]:
+    return orjson.dumps(name)[1:-1], escape(name).encode("utf-8", "replace")
 
 
 def _holds(data: bytes, needles: Iterable[bytes]) -> bool:
@@ -237,7 +250,7 @@ def _remove_objects(
         if entry.key in traces.keys or shard_of(entry.key) in traces.shards
     }
     wanted |= {state.versions[version].manifest.key for version in versions}
-    wanted |= {report_key(log.collection, version) for version in versions}
+    wanted |= {key for version in versions for key in report_keys(log.collection, version)}
     fresh = sorted(wanted - state.forbidden_keys)
     for number, keys in enumerate(_portions(fresh) or ([()] if versions else [])):
         state = log.append(

@@ -3,13 +3,15 @@
 Invariants: pure; every count comes from the run's own records; no document text is ever part of it.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from tasks.stages.diffing import Action, Plan
+from tasks.stages.remedies import remedy
+from tasks.stages.spending import RunCost
+from tasks.stages.stretches import Stretch
 
-SHOWN_POOR = 20
 SHOWN_ITEMS = 200  # rows of a table that a person still scrolls through
 
 
@@ -28,6 +30,10 @@ class RejectedDocument:
     reason: str
     detail: str
     attempts: int = 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what machines read, with what a person can do about it."""
+        return {**asdict(self), "remedy": remedy(self.reason)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +79,18 @@ class RunReport:
         documents: Documents per outcome; all but `removed` add up to what was listed.
         chunks: Searchable in all, new in this version, dead rows in its shards.
         embedding: Texts and tokens embedded, requests made, vectors taken from the store.
-        cost: Price of a million tokens and what this run spent, in the provider's currency; texts
-            that were refused, and texts that were embedded in parts.
+        cost: What embedding cost, by source, and how the price is known.
         seconds: Wall-clock seconds per stage.
         promoted: Whether production is the version.
         rejections: Standing rejections, sorted by uri.
-        without_chunks: Documents whose whole text is shorter than the least chunk.
+        without_chunks: Documents of which the chunker kept nothing.
         quality: Documents of every quality of text, by its name.
         poor: Documents whose text came out poor, sorted by uri.
         skipped: Entries of the source that are no documents, with the reason.
         warnings: What a person should look at.
         findings: Results of the checks.
+        timeline: When each stage was at work.
+        figures: Measured quality by name, such as of golden questions.
     """
 
     run: str
@@ -95,7 +102,7 @@ class RunReport:
     documents: Mapping[str, int]
     chunks: Mapping[str, int]
     embedding: Mapping[str, int]
-    cost: Mapping[str, float] = field(default_factory=dict)
+    cost: RunCost = field(default_factory=RunCost)
     seconds: Mapping[str, float]
     promoted: bool
     rejections: tuple[RejectedDocument, ...] = ()
@@ -105,6 +112,13 @@ class RunReport:
     skipped: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = field(default_factory=tuple)
+    timeline: tuple[Stretch, ...] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def blocked_by(self) -> tuple[Finding, ...]:
+        """The checks that keep the version out of production."""
+        return tuple(finding for finding in self.findings if finding.blocks)
 
     def as_json(self) -> dict[str, object]:
         """Return the report as plain values for `--json` and for the store."""
@@ -118,18 +132,10 @@ class RunReport:
             "documents": dict(self.documents),
             "chunks": dict(self.chunks),
             "embedding": dict(self.embedding),
-            "cost": dict(self.cost),
+            "cost": self.cost.as_json(),
             "seconds": {stage: round(spent, 3) for stage, spent in self.seconds.items()},
             "promoted": self.promoted,
-            "rejections": [
-                {
-                    "uri": entry.uri,
-                    "reason": entry.reason,
-                    "detail": entry.detail,
-                    "attempts": entry.attempts,
-                }
-                for entry in self.rejections
-            ],
+            "rejections": [entry.as_json() for entry in self.rejections],
             "without_chunks": list(self.without_chunks),
             "quality": dict(self.quality),
             "poor": list(self.poor),
@@ -145,66 +151,58 @@ class RunReport:
                 }
                 for entry in self.findings
             ],
+            "timeline": [stretch.as_json() for stretch in self.timeline],
+            "figures": dict(self.figures),
         }
 
 
-def summary_markdown(report: RunReport) -> str:
-    """Return the report as a page that is read in a minute."""
-    headline = _headline(report)
-    seconds = {stage: f"{spent:.2f}" for stage, spent in report.seconds.items()}
-    parts = [
-        f"# {headline}",
-        _row("documents", {name: f"{count:,}" for name, count in report.documents.items()}),
-        _row("chunks", {name: f"{count:,}" for name, count in report.chunks.items()}),
-        _row("embedding", {name: f"{count:,}" for name, count in report.embedding.items()}),
-        _row("cost", {name: f"{amount:,.6g}" for name, amount in report.cost.items()}),
-        _row("seconds", seconds),
-    ]
-    if report.findings:
+def cost_markdown(cost: RunCost) -> str:
+    """Return what embedding cost: in all, how that is known, and by source."""
+    total = cost.total
+    cells = {
+        "spent": money(cost.spent),
+        "billed tokens": f"{total.tokens:,}",
+        "counted by the provider": f"{total.told:,}",
+        "estimated by us": f"{total.tokens - total.told:,}",
+        "at the night rate": f"{total.night:,}",
+        "refused": f"{cost.refused:,}",
+        "pooled": f"{cost.pooled:,}",
+    }
+    parts = [_row("cost", cells), escape_markdown(price_line(cost))]
+    if len(cost.sources) > 1:
         rows = [
-            (entry.check, entry.result, entry.message, entry.protects) for entry in report.findings
+            (name, f"{each.tokens:,}", f"{each.night:,}", money(each.cost(cost.price)))
+            for name, each in sorted(cost.sources.items())
         ]
-        parts.append(_table(("check", "result", "found", "what it protects"), rows))
-    if report.without_chunks:
-        parts.append(f"{len(report.without_chunks):,} documents are too short for a chunk.")
-    if report.poor:
-        shown = ", ".join(escape_markdown(uri) for uri in report.poor[:SHOWN_POOR])
-        more = f" and {len(report.poor) - SHOWN_POOR:,} more" if report.poor[SHOWN_POOR:] else ""
-        parts.append(f"The text of {len(report.poor):,} documents came out poor: {shown}{more}.")
-    if report.warnings:
-        parts.append("\n".join(f"- {escape_markdown(warning)}" for warning in report.warnings))
-    return "\n\n".join(parts) + "\n"
+        head = ("source or folder", "billed tokens", "at the night rate", "spent")
+        parts.append(markdown_table(head, rows[:SHOWN_ITEMS]))
+        parts += and_more(len(rows))
+    return "\n\n".join(parts)
 
 
-def rejections_markdown(report: RunReport, retry_command: str) -> str:
-    """Return standing rejections grouped by reason, with the command that tries them again."""
-    if not report.rejections:
-        return "No document is rejected.\n"
-    grouped = Counter(entry.reason for entry in report.rejections)
-    parts = [
-        _table(("reason", "documents"), [(r, str(n)) for r, n in grouped.most_common()]),
-        f"Try them again with `{retry_command}`.",
-        _table(
-            ("document", "reason", "detail", "attempts"),
-            [
-                (entry.uri, entry.reason, entry.detail, str(entry.attempts))
-                for entry in report.rejections[:SHOWN_ITEMS]
-            ],
-        ),
-    ]
-    return "\n\n".join(parts + _rest(len(report.rejections))) + "\n"
+def price_line(cost: RunCost) -> str:
+    """Return one line that says what a million tokens cost and how that is known."""
+    amount = cost.price.per_million_tokens
+    if amount is None:
+        return f"The price is {cost.price.origin}."
+    return f"A million tokens cost {amount:g} ({cost.price.origin})."
+
+
+def money(amount: float | None) -> str:
+    """Return an amount as people read it; what is not known is said to be."""
+    return "unknown" if amount is None else f"{amount:,.6g}"
 
 
 def plan_markdown(plan: Plan) -> str:
     """Return what a run will do: counts, then every change with its reason."""
     changes = [item for item in plan.items if item.action is not Action.KEPT]
     parts = [
-        _table(("action", "documents"), [(a, f"{n:,}") for a, n in plan.counts().items()]),
+        markdown_table(("action", "documents"), [(a, f"{n:,}") for a, n in plan.counts().items()]),
     ]
     if changes:
         rows = [(item.uri, item.action.value, item.reason) for item in changes[:SHOWN_ITEMS]]
-        parts.append(_table(("document", "action", "reason"), rows))
-    return "\n\n".join(parts + _rest(len(changes))) + "\n"
+        parts.append(markdown_table(("document", "action", "reason"), rows))
+    return "\n\n".join(parts + and_more(len(changes))) + "\n"
 
 
 def escape_markdown(text: str) -> str:
@@ -213,26 +211,20 @@ def escape_markdown(text: str) -> str:
     return " ".join(escaped.split())
 
 
-def _headline(report: RunReport) -> str:
-    version = (report.version or "no version")[:12]
-    if report.unchanged:
-        return f"{report.collection}: nothing changed, {version} stays"
-    state = "in production" if report.promoted else "a candidate, production is as it was"
-    return f"{report.collection}: {version} published, {state}"
-
-
 def _row(title: str, cells: Mapping[str, str]) -> str:
-    return _table((title, *cells), [("", *cells.values())])
+    return markdown_table((title, *cells), [("", *cells.values())])
 
 
-def _rest(count: int) -> list[str]:
+def and_more(count: int) -> list[str]:
+    """Return a line about the rows that a table of SHOWN_ITEMS leaves out, if there are any."""
     return [f"… and {count - SHOWN_ITEMS:,} more."] if count > SHOWN_ITEMS else []
 
 
 _MARKED = ("**failed**", "**warning**")  # cells that are Markdown already
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table; cells are text, but for what `Finding.result` marks."""
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in rows:
         cells = [cell if cell in _MARKED else escape_markdown(cell) for cell in row]

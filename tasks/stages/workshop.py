@@ -8,23 +8,28 @@ every child process.
 import threading
 import time
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cached_property
 
-from index_store.embedder import Embedder
+from index_store.clock import system_clock_ms
+from index_store.embedder import Embedder, MeteredEmbedder, RequestLimits, RoutedEmbedder
+from index_store.embedders.prices import Price, price_of
 from index_store.embedders.registry import REMOTE, open_batch_jobs, open_embedder
 from index_store.embeddings import EmbeddingStore
-from index_store.errors import StoppedError, UsageError
+from index_store.errors import StoppedError, TransientError, UsageError
 from index_store.manifest import HnswSettings
 from index_store.shard_options import ShardOptions
 from index_store.storage.base import Storage
 from index_store.storage.opening import open_storage
 from tasks.stages.checkpoints import ParsedBatch
 from tasks.stages.embedding import Embedded, EmbeddingCounts, embed_batch
+from tasks.stages.gating.expectation import Engine
+from tasks.stages.gating.gate import open_engine
+from tasks.stages.learned_limits import read_limits, write_limits
 from tasks.stages.night_rate import NightClocks, NightDesk
 from tasks.stages.parsing.isolation import ParsePool
 from tasks.stages.plugged_chunker import worker_options
-from tasks.stages.probing import check_model
+from tasks.stages.probing import check_model, stored_fingerprint
 from tasks.stages.purse import Purse
 from tasks.stages.run_options import EmbedOptions, NightOptions, RunOptions
 from tasks.stages.shard_making import Site
@@ -34,7 +39,8 @@ def open_run_embedder(wanted: EmbedOptions) -> Embedder:
     """Open the embedder of a run.
 
     Raises:
-        UsageError: There is none of this name, or its dimension is not the one asked for.
+        UsageError: There is none of this name, its dimension is not the one asked for, or a budget
+            is set and its price is not known.
     """
     embedder = open_embedder(wanted.spec, threads=wanted.threads, remote=wanted.remote)
     if wanted.dimension not in (None, embedder.spec.dimension):
@@ -42,7 +48,20 @@ def open_run_embedder(wanted: EmbedOptions) -> Embedder:
             f"embedder {wanted.spec!r} has dimension {embedder.spec.dimension}, "
             f"expected {wanted.dimension} by the setting embed_dimension (EMBED_DIM)"
         )
+    price = run_price(embedder, wanted)
+    if wanted.budget is not None and price.per_million_tokens is None:
+        raise UsageError(f"a budget cannot be held to: the price is {price.origin}")
     return embedder
+
+
+def run_price(embedder: Embedder, wanted: EmbedOptions) -> Price:
+    """Return what a million tokens of an embedder cost in a run."""
+    return price_of(
+        embedder.spec.provider,
+        embedder.spec.model,
+        told=wanted.remote.price_per_million_tokens,
+        table=dict(wanted.remote.prices),
+    )
 
 
 class Workshop:
@@ -51,11 +70,13 @@ class Workshop:
     def __init__(self, options: RunOptions, *, storage: Storage | None = None) -> None:
         self._options = options
         self.storage = open_storage(options.store) if storage is None else storage
-        self._pool_lock = threading.Lock()
+        self._lock = threading.Lock()
         self._embed_lock = threading.Lock()
         self._pool: ParsePool | None = None
+        self._engine: Engine | None = None
         self._closed = False
         self._model_checked = False
+        self._remembered: RequestLimits | None = None
         self._over = threading.Event()
 
     @property
@@ -70,7 +91,7 @@ class Workshop:
         Raises:
             StoppedError: The workshop is closed.
         """
-        with self._pool_lock:
+        with self._lock:
             if self._closed:
                 raise StoppedError("the run was interrupted")
             if self._pool is None:
@@ -111,14 +132,17 @@ class Workshop:
         with self._embed_lock:
             if self._options.shared:
                 self._vectors.refresh()  # what another machine has paid for meanwhile
-            return embed_batch(
-                batch,
-                self.storage,
-                self.embedder,
-                self._vectors,
-                self.purse,
-                lambda: self.check_model(again=False),
-            )
+            try:
+                return embed_batch(
+                    batch,
+                    self.storage,
+                    self.embedder,
+                    self._vectors,
+                    self.purse,
+                    lambda: self.check_model(again=False),
+                )
+            finally:
+                self._remember_limits()
 
     def embed_at_night_rate(self, batches: Iterable[ParsedBatch]) -> EmbeddingCounts:
         """Fill the store with vectors of the batches at half the price, as far as the night goes.
@@ -145,6 +169,24 @@ class Workshop:
             )
             return desk.embed(batches)
 
+    def _recall_limits(self) -> None:
+        """Begin with what refusals taught earlier runs."""
+        if isinstance(self.embedder, MeteredEmbedder):
+            known = read_limits(self.storage, self.embedder.spec.id, system_clock_ms())
+            if known is not None:
+                self.embedder.recall(known)
+            self._remembered = self.embedder.learned()
+
+    def _remember_limits(self) -> None:
+        """Keep what refusals taught this run for the next one."""
+        if not isinstance(self.embedder, MeteredEmbedder):
+            return
+        learned = self.embedder.learned()
+        if learned is not None and learned != self._remembered:
+            with suppress(TransientError):  # it is learned again
+                write_limits(self.storage, self.embedder.spec.id, learned, system_clock_ms())
+                self._remembered = learned
+
     def _rest(self, seconds: float) -> None:
         """Wait, unless the run is over."""
         if self._over.wait(max(0.0, seconds)):
@@ -153,8 +195,26 @@ class Workshop:
     @cached_property
     def purse(self) -> Purse:
         """What this process may spend on embedding in this run."""
-        price = self.embedder.spec.price_per_million_tokens
-        return Purse(price, self._options.embed.budget)
+        return Purse(self.price.per_million_tokens, self._options.embed.budget)
+
+    @property
+    def price(self) -> Price:
+        """What a million tokens cost in this run."""
+        return run_price(self.embedder, self._options.embed)
+
+    def gate_engine(self) -> Engine:
+        """Return what checks the expectations, opened on first use.
+
+        Raises:
+            UsageError: It is not installed.
+            StoppedError: The workshop is closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise StoppedError("the run was interrupted")
+            if self._engine is None:
+                self._engine = open_engine(self._options.gates.engine)
+            return self._engine
 
     def check_model(self, *, again: bool) -> None:
         """Notice when the model behind an address has changed.
@@ -164,8 +224,13 @@ class Workshop:
 
         Raises:
             StoppedError: It has.
+            UsageError: An address to fall back to has another model.
         """
         if self.embedder.spec.provider in REMOTE and self._model_checked == again:
+            if not again:
+                self._recall_limits()
+            if not again and isinstance(self.embedder, RoutedEmbedder):
+                self.embedder.check_routes(stored_fingerprint(self.storage, self.embedder))
             check_model(self.storage, self.embedder)
             self._model_checked = True
 
@@ -193,10 +258,12 @@ class Workshop:
     def close(self) -> None:
         """End child processes and free the embedder; calling it twice is harmless."""
         self._over.set()
-        with self._pool_lock:
+        with self._lock:
             self._closed = True
             pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
+            engine, self._engine = self._engine, None
+        for opened in (pool, engine):
+            if opened is not None:
+                opened.close()
         if "embedder" in self.__dict__:
             self.embedder.close()

@@ -20,7 +20,10 @@ def test_every_command_keeps_its_json_keys(nightpress: CommandLine, source: Path
     assert {"added", "changed", "moved", "removed", "kept", "retry"} <= plan.keys()
     assert plan["counts"]["added"] == 4
     assert all(item["uri"] and item["reason"] for item in plan["added"])
-    assert plan["estimate"].keys() == {"chunks", "tokens", "cost", "sources", "at_night_rate"}
+    assert plan["estimate"].keys() == {
+        *("chunks", "tokens", "cost", "sources", "at_night_rate"),
+        *("price_per_million_tokens", "price_from"),
+    }
 
     ended = nightpress.as_script()("run", "--json")
     run = ended.json
@@ -36,10 +39,14 @@ def test_every_command_keeps_its_json_keys(nightpress: CommandLine, source: Path
     }
     assert run["chunks"].keys() == {"total", "new", "dead"}
     assert run["embedding"].keys() == {"texts", "tokens", "requests", "reused"}
+    assert run["cost"].keys() == {
+        *("price_per_million_tokens", "price_from", "spent", "billed_tokens", "told_tokens"),
+        *("night_tokens", "refused", "pooled", "sources"),
+    }
     assert run["seconds"].keys() >= {"start", "scan", "plan", "parse", "embed", "build", "publish"}
     assert run["parent"] is None
     assert run["promoted"] is True
-    assert run["without_chunks"] == ["short.txt"]
+    assert run["without_chunks"] == []
     assert [(entry["uri"], entry["reason"]) for entry in run["rejections"]] == [
         ("bad.pdf", "corrupt")
     ]
@@ -52,6 +59,30 @@ def test_every_command_keeps_its_json_keys(nightpress: CommandLine, source: Path
     assert again["documents"]["kept"] == 3
     assert again["embedding"] == {"texts": 0, "tokens": 0, "requests": 0, "reused": 0}
     assert "parse" not in again["seconds"]
+    check_runs(nightpress, run, source)
+
+
+def check_runs(nightpress: CommandLine, run: dict[str, Any], source: Path) -> None:
+    """Break the source and compare what is told of the runs with how each of them ended."""
+    source.rename(source.with_name("elsewhere"))
+    nightpress("run", code=3)
+    told = nightpress("runs", "--json").json
+    assert [each["end"] for each in told["runs"]] == ["stopped", "unchanged", "published"]
+    stopped, unchanged, published = told["runs"]
+    assert str(source) in stopped["reason"]
+    assert stopped.keys() == published.keys()
+    assert published["documents"] == run["documents"]
+    assert published["cost"].items() <= run["cost"].items()
+    assert unchanged["version"] == published["version"] == run["version"]
+    assert published["seconds_in_all"] >= max(published["seconds"].values())
+    assert told["unfinished"] == []
+    assert nightpress("runs", "--limit", "1").out.count("\n") == 2
+    told = nightpress("report", "--json").json
+    assert told == {"version": run["version"], "path": told["path"], "opened": False}
+    assert "bad.pdf" in Path(told["path"]).read_text()
+    assert nightpress("report", run["version"][:12]).out.strip() == told["path"]
+    assert {each["stage"] for each in run["timeline"]} >= {"scan", "parse", "build", "publish"}
+    assert all(0 <= each["start_s"] <= each["end_s"] for each in run["timeline"])
 
 
 def check_looks(nightpress: CommandLine, run: dict[str, Any]) -> None:

@@ -39,9 +39,20 @@ def test_task_runs_are_per_batch_and_artifacts_tell_the_run(nightpress: CommandL
     }
     assert artifacts.keys() == {
         f"{COLLECTION}-{name}"
-        for name in ("plan", "summary", "rejections", "parse", "embed", "costs")
+        for name in (
+            *("plan", "summary", "rejections", "quality", "night", "nights", "costs"),
+            *("parse", "embed"),
+        )
     }
     assert artifacts[f"{COLLECTION}-parse"]["data"] == 100.0
     assert "bad\\|name.pdf" in str(artifacts[f"{COLLECTION}-rejections"]["data"])
     assert "published" in str(artifacts[f"{COLLECTION}-summary"]["data"])
+    for name in ("night", "nights"):
+        assert "](data:image/svg+xml;base64," in str(artifacts[f"{COLLECTION}-{name}"]["data"])
     assert "| added | 30 |" in str(artifacts[f"{COLLECTION}-plan"]["data"])
+
+    source.rename(source.with_name("elsewhere"))
+    nightpress("run", "--collection", COLLECTION, code=3)
+    summaries = {"artifacts": {"key": {"any_": [f"{COLLECTION}-summary"]}}}
+    stopped = [str(each["data"]) for each in ask(api, "artifacts", summaries)]
+    assert sum("stopped, production is as it was" in told for told in stopped) == 1

@@ -8,6 +8,7 @@ from mistralai.client import Mistral
 
 from tests.support.command_line import CommandLine
 from tests.support.embedding_server import KEY, Behaviour, EmbeddingServer
+from tests.support.prefect_server import ask
 
 
 @pytest.fixture
@@ -16,8 +17,11 @@ def server() -> Iterator[EmbeddingServer]:
         yield running
 
 
+PROBED = 23  # words of the texts that tell one model from another
+
+
 def write_notes(source: Path, count: int = 6) -> None:
-    source.mkdir(exist_ok=True)
+    source.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         text = f"Note {number}. " + f"The tide of day {number} came in at hour {number * 3}. " * 5
         (source / f"{number}.txt").write_text(text)
@@ -37,7 +41,10 @@ def test_a_second_build_a_renamed_source_and_another_graph_ask_nothing(
     first = nightpress("run", "--json", *told(server, "--set", "embed_price=100"))
     run = first.json
     assert run["documents"]["added"] == 6
-    assert run["cost"]["spent"] == pytest.approx(run["embedding"]["tokens"] / 10_000)
+    cost, counted = run["cost"], sum(server.tokens(text) for text in server.seen.paid) - PROBED
+    assert (cost["billed_tokens"], cost["told_tokens"]) == (counted, counted)
+    assert cost["spent"] == pytest.approx(counted / 10_000)
+    assert cost["price_from"] == "the setting embed_price"
     asked = len(server.seen.requests)
     nightpress("run", "--json", "--full", *told(server))
     nightpress("run", "--json", "--full", *told(server, "--set", "hnsw_m=16"))
@@ -64,8 +71,8 @@ def test_the_night_rate_costs_half_and_is_planned_and_reported_so(nightpress: Co
     assert planned["cost"] == pytest.approx(usual["estimate"]["cost"] / 2)
     assert len(server.batches.jobs) == 1
     assert run["embedding"]["texts"] == 6
-    assert run["cost"]["night_tokens"] == run["embedding"]["tokens"]
-    assert run["cost"]["spent"] == pytest.approx(run["embedding"]["tokens"] / 20_000)
+    assert run["cost"]["night_tokens"] == run["cost"]["billed_tokens"] > 0
+    assert run["cost"]["spent"] == pytest.approx(run["cost"]["billed_tokens"] / 20_000)
 
 
 def test_a_budget_stops_a_run_before_it_is_passed(nightpress: CommandLine, server: EmbeddingServer):
@@ -76,6 +83,25 @@ def test_a_budget_stops_a_run_before_it_is_passed(nightpress: CommandLine, serve
     assert not [texts for texts in server.seen.requests if any("Note" in text for text in texts)]
 
 
+def test_an_unknown_price_is_said_in_the_plan_and_in_the_report_and_cannot_be_budgeted(
+    nightpress: CommandLine, server: EmbeddingServer
+):
+    write_notes(nightpress.folder / "notes" / "law", 2)
+    write_notes(nightpress.folder / "notes" / "wages", 4)  # the first two are those of law
+    planned = nightpress("plan", "--json", *told(server)).json["estimate"]
+    assert planned["cost"] is planned["price_per_million_tokens"] is None
+    assert "not known for test" in planned["price_from"]
+    assert "a cost of unknown" in nightpress("plan", *told(server)).out
+    refused = nightpress("run", *told(server, "--budget", "1"), code=2)
+    assert "a budget cannot be held to: the price is not known for test; set" in refused.err
+    shown = nightpress("run", *told(server)).out
+    assert "cost: unknown for " in shown
+    assert " 0 estimated" in shown
+    assert "The price is not known for test" in shown
+    rows = [line.split() for line in shown.splitlines()]
+    assert [row[0] for row in rows if row[-1:] == ["unknown"]] == ["law", "wages"]
+
+
 def test_a_wrong_key_stops_a_run_with_the_remedy(nightpress: CommandLine):
     write_notes(nightpress.folder / "notes")
     with EmbeddingServer(Behaviour(key="another")).running() as server:
@@ -83,6 +109,33 @@ def test_a_wrong_key_stops_a_run_with_the_remedy(nightpress: CommandLine):
     assert "refuses the key" in ended.err
     assert "embed_key_file" in ended.err
     assert KEY not in ended.err
+
+
+@pytest.mark.soak  # a provider that is away is given some twenty seconds to come back
+def test_a_run_goes_to_another_address_of_the_model_when_the_first_is_down(
+    nightpress: CommandLine,
+):
+    write_notes(nightpress.folder / "notes", 2)
+    with EmbeddingServer(Behaviour(key=None)).running() as second:
+        other = (
+            "--set",
+            f"embed_fallback=openai={second.url}",
+            "--set",
+            "embed_fallback_after_s=1",
+        )
+        with EmbeddingServer(Behaviour()).running() as first:
+            options = told(first, *other)
+            nightpress("run", *options)
+        before = len(second.seen.requests)
+        write_notes(nightpress.folder / "notes", 3)
+        ended = nightpress.as_script()("run", "--json", *options)
+    assert before == 1  # the comparison
+    assert ended.json["embedding"]["texts"] == 1
+    assert "mistral test is out of reach, others are asked" in ended.err
+    assert f"embed_fallback {second.url} answers, texts are embedded there" in ended.err
+    assert second.seen.keys == {""}
+    lines = ask(nightpress.environment["PREFECT_API_URL"], "logs", {})
+    assert [line for line in lines if "is out of reach, others" in str(line["message"])]
 
 
 def test_mistrals_own_client_understands_the_provider_of_these_tests():

@@ -8,20 +8,19 @@ import pytest
 
 from index_store.log import CommitLog
 from index_store.log_records import PRODUCTION
-from index_store.storage.memory import MemoryStorage
 from tasks.stages.gating.expectation import Severity
+from tests.support.ordinary_nights import ordinary_night
 from tests.support.plain_run import run_plainly
 from tests.support.planted_nights import (
     REGRESSIONS,
     Place,
     Regression,
     collection,
-    english,
-    french,
+    copy_of,
     golden_file,
     run_options,
 )
-from tests.support.small_sources import BROKEN_PDF, COLLECTION, touch, trusted, write
+from tests.support.small_sources import COLLECTION, trusted
 
 QUICK = ("a parser garbles", "vectors are shuffled", "one department is missing")
 
@@ -35,14 +34,6 @@ def good_night(tmp_path_factory: pytest.TempPathFactory) -> Place:
     report = run_plainly(run_options(place.source, golden_file(folder)), place.storage)
     assert report.promoted, [each for each in report.findings if not each.passed]
     return place
-
-
-def copy_of(place: Place, folder: Path) -> Place:
-    shutil.copytree(place.source, folder / "source")
-    storage = MemoryStorage("copy")
-    for entry in place.storage.list(""):
-        storage.put(entry.key, place.storage.read(entry.key))
-    return Place(source=folder / "source", storage=storage, folder=folder)
 
 
 def production(place: Place) -> str:
@@ -79,78 +70,6 @@ def test_twenty_ordinary_nights_are_never_blocked(good_night: Place, tmp_path: P
         blocking = [each for each in report.findings if each.blocks]
         assert not blocking, f"night {night}: {blocking}"
         assert report.promoted, f"night {night}"
-
-
-def ordinary_night(place: Place, night: int) -> None:
-    """Do what people do in a day; nothing that golden questions are about."""
-    DAYS[night % len(DAYS)](place.source, night)
-
-
-def an_import(source: Path, night: int) -> None:
-    for number in range(25):
-        write(source / f"project-{night}" / f"{number}.txt", english(f"bridge{night}", number))
-
-
-def corrections(source: Path, night: int) -> None:
-    for number in (2, 3, 4):
-        path = source / "finance" / f"{number:02}.txt"
-        write(path, path.read_text() + f"\n\nCorrected in night {night}, see the annex.")
-
-
-def drafts(source: Path, night: int) -> None:
-    for number in range(4):
-        write(source / "drafts" / f"{night}-{number}.txt", english("drafts", number))
-
-
-def drafts_cleared(source: Path, night: int) -> None:
-    assert night
-    shutil.rmtree(source / "drafts")
-
-
-def a_folder_renamed(source: Path, night: int) -> None:
-    (source / f"project-{night - 4}").rename(source / f"bridges-{night}")
-
-
-def broken_among_good(source: Path, night: int) -> None:
-    for number in range(3):
-        write(source / "inbox" / f"{night}-{number}.pdf", BROKEN_PDF + bytes([night, number]))
-    for number in range(9):
-        write(source / "inbox" / f"{night}-{number}.txt", english("inbox", night + number))
-
-
-def copies_of_a_form(source: Path, night: int) -> None:
-    for number in range(5):
-        write(source / "forms" / f"{night}-{number}.txt", english("forms", 1))
-
-
-def a_few_translated(source: Path, night: int) -> None:
-    for number in (7, 8):
-        write(source / "legal" / f"{number:02}.txt", french("legal", night + number))
-
-
-def everything_touched(source: Path, night: int) -> None:
-    for path in sorted(source.rglob("*.txt")):
-        touch(path)
-    write(source / "inbox" / f"touched-{night}.txt", english("touched", night))
-
-
-def a_few_retired(source: Path, night: int) -> None:
-    for path in sorted((source / f"bridges-{night - 5}").glob("*.txt"))[:5]:
-        path.unlink()
-
-
-DAYS = (
-    an_import,
-    corrections,
-    drafts,
-    drafts_cleared,
-    a_folder_renamed,
-    broken_among_good,
-    copies_of_a_form,
-    a_few_translated,
-    everything_touched,
-    a_few_retired,
-)
 
 
 def test_a_severity_lets_a_version_through_with_a_warning(good_night: Place, tmp_path: Path):

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from flows.links import link_options
 from flows.run_settings import available_cores, new_run_id, run_options
+from flows.secret_blocks import with_key
 from flows.serving import rerank_options
 from flows.settings import Settings, load_settings
 from index_store.errors import UsageError
@@ -69,6 +70,7 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     "embed_proxy": ("http://p", lambda run: run.embed.remote.proxy, "http://p"),
     "embed_ca_bundle": ("ca.pem", lambda run: run.embed.remote.ca_bundle, "ca.pem"),
     "embed_timeout_s": ("7", lambda run: run.embed.remote.timeout_s, 7.0),
+    "embed_question_timeout_s": ("2", lambda run: run.embed.remote.question_timeout_s, 2.0),
     "embed_give_up_s": ("8", lambda run: run.embed.remote.pace.give_up_s, 8.0),
     "embed_requests_per_minute": (
         "60",
@@ -77,10 +79,24 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     ),
     "embed_tokens_per_minute": ("9", lambda run: run.embed.remote.pace.tokens_per_minute, 9.0),
     "embed_pace_file": ("pace", lambda run: run.embed.remote.pace.shared_file, "pace"),
+    "embed_tokenizer": ("mistral", lambda run: run.embed.remote.tokenizer, "mistral"),
+    "embed_fallback": (
+        "http://b/v1 openai=http://c/v1",
+        lambda run: run.embed.remote.fallbacks,
+        ("http://b/v1", "openai=http://c/v1"),
+    ),
+    "embed_fallback_key": ("f", lambda run: run.embed.remote.fallback_key, SecretStr("f")),
+    "embed_fallback_after_s": ("5", lambda run: run.embed.remote.fallback_after_s, 5.0),
+    "embed_pace_store": ("s3://b/p", lambda run: run.embed.remote.pace.shared_store, "s3://b/p"),
     "embed_in_flight": ("2", lambda run: run.embed.remote.limits.in_flight, 2),
     "embed_request_texts": ("32", lambda run: run.embed.remote.limits.texts, 32),
     "embed_request_tokens": ("99", lambda run: run.embed.remote.limits.tokens, 99),
     "embed_price": ("0.5", lambda run: run.embed.remote.price_per_million_tokens, 0.5),
+    "embed_prices": (
+        "a=0.5 b/c=2",
+        lambda run: run.embed.remote.prices,
+        (("a", 0.5), ("b/c", 2.0)),
+    ),
     "budget": ("3", lambda run: run.embed.budget, 3.0),
     "shard_storage": ("flat", lambda run: run.build.storage, "flat"),
     "recall_gate": ("0.9", lambda run: run.build.recall.least, 0.9),
@@ -107,6 +123,10 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
 }
 # What only commands that look or serve heed, shown by tests of those.
 ELSEWHERE = {
+    "follow",
+    "memory_reserve_mib",
+    "drain_s",
+    "max_connections",
     "chat_url",
     "chat_models",
     "chat_api_key",
@@ -143,6 +163,10 @@ ELSEWHERE = {
     "embed_night_poll_s",
     "mistral_api_key",
     "cluster",
+    "evaluation_questions",
+    "judge_url",
+    "judge_model",
+    "judge_api_key",
     "files_host",
     "docs_root_dir",
     "host",
@@ -228,6 +252,24 @@ def test_links_need_an_http_address():
         link_options(Settings(files_host="javascript:alert"))
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"runner": "dask"}, "s3://b/p/.nightpress/pace/mistral"),
+        ({"runner": "dask", "embed_pace_store": "s3://own"}, "s3://own"),
+        ({"runner": "dask", "embed_pace_file": "pace"}, ""),
+        ({"runner": "dask", "embedder": "offline"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_workers_of_one_run_share_a_limit_through_its_store(
+    more: dict[str, str], expected: str
+):
+    given = {"source": "/x", "store": "s3://b/p/", "embedder": "mistral", **more}
+    options = run_options(load_settings(given, {}).settings, "run-1")
+    assert options.embed.remote.pace.shared_store == expected
+
+
 def test_a_key_is_read_from_a_file_and_never_shown(tmp_path: Path):
     (tmp_path / "key").write_text("from-a-file\n")
     settings = load_settings(
@@ -246,6 +288,29 @@ def test_the_key_for_mistral_goes_to_nobody_else():
     for embedder, expected in (("mistral", SecretStr("secret")), ("openai:m@3", None)):
         settings = load_settings({"embedder": embedder}, environment).settings
         assert run_options(settings, "run-1").embed.remote.key == expected
+
+
+def test_a_key_is_looked_for_where_the_settings_of_a_kept_flow_run_hold_none():
+    masked = {"embed_api_key": "**********", "mistral_api_key": "**********"}
+    environment = {"MISTRAL_API_KEY": "mistral's", "NIGHTPRESS_EMBED_API_KEY": "anybody's"}
+    found = with_key(Settings(**masked), environment)  # type: ignore[arg-type]
+    assert found.embed_api_key == SecretStr("anybody's")
+    assert found.mistral_api_key == SecretStr("mistral's")
+    file = with_key(Settings(embed_key_file="key"), environment)
+    assert file.embed_api_key is None  # the file is read where it is needed
+    given = with_key(Settings(embed_api_key=SecretStr("given")), environment)
+    assert given.embed_api_key == SecretStr("given")
+    assert with_key(Settings(), {}) == Settings()
+
+
+def test_no_address_may_hold_a_password_but_that_of_a_proxy_which_is_not_shown():
+    with pytest.raises(UsageError, match="embed_url holds a name or password") as refused:
+        run_options(Settings(source=("/x",), embed_url="https://me:sesame@host/v1"), "run-1")
+    assert "sesame" not in str(refused.value)
+    settings = load_settings({"embed_proxy": "http://me:sesame@proxy", "source": "/x"}, {}).settings
+    options = run_options(settings, "run-1")
+    assert options.embed.remote.proxy == "http://me:sesame@proxy"
+    assert "sesame" not in f"{settings!r}{options!r}{settings.model_dump_json()}"
 
 
 def test_the_settings_of_reranking_reach_the_retriever():

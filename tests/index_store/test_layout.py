@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from index_store import layout
+from index_store.embedders.remote.options import PACE_FOLDER
 from index_store.storage.fitness import CHECK_FOLDER
 from index_store.storage.verdicts import VERDICT_FOLDER
 
@@ -26,12 +27,19 @@ KEYS = {
     "<collection>/catalog/<sha256>.parquet": layout.catalog_key("docs", HEX),
     "<collection>/relocations/<sha256>.arrow": layout.relocations_key("docs", HEX),
     "<collection>/runs/<run>/…": layout.run_key("docs", "run-1", "batches/1.json"),
+    "<collection>/versions/<version>/report.html": layout.page_key("docs", HEX),
+    "<collection>/versions/<version>/figures.html": layout.figures_page_key("docs", HEX),
+    "<collection>/versions/<version>/evaluation-<run>.json": layout.evaluation_key(
+        "docs", HEX, "run-1"
+    ),
+    "<collection>/history/<run>.json": layout.history_key("docs", "run-1"),
     "embeddings/<embedder>/<sha256>.arrow": layout.embeddings_key("e" * 64, HEX),
     "embeddings/<embedder>/jobs/<name>.json": layout.batch_job_key("e" * 64, "job-1"),
+    "embeddings/<embedder>/limits.json": layout.learned_limits_key("e" * 64),
     "embeddings/<embedder>/probe.json": layout.probe_key("e" * 64),
 }
 # What a trial of the store writes lies beside the collections; their names begin with no dot.
-BESIDE = {VERDICT_FOLDER, CHECK_FOLDER}
+BESIDE = {VERDICT_FOLDER, PACE_FOLDER, CHECK_FOLDER}
 
 
 @pytest.mark.parametrize("described", KEYS)

@@ -10,10 +10,10 @@ import pytest
 
 from index_store.errors import TransientError, UsageError
 from index_store.records import Citation, Hit, ScoreParts
+from retriever.http_reranking import HttpReranker
 from retriever.llama_reranking import open_llama_reranker
 from retriever.options import RetrieverOptions
 from retriever.reranking import (
-    HttpReranker,
     RerankOptions,
     RerankShape,
     RerankStage,

@@ -36,8 +36,11 @@ def test_a_hit_says_where_it_stands(publisher: Publisher, serve: Serve, until: U
     version = publisher.publish("docs", {"en/train.txt": [BREAD, TRAIN], "fr/a.txt": [LEAVE]})
     with serve(options_for(publisher)) as client:
         until(lambda: is_ready(client))
-        answer = client.post("/v1/search", json={"query": TRAIN, "k": 2}).json()
+        response = client.post("/v1/search", json={"query": TRAIN, "k": 2})
+    answer = response.json()
     assert answer["version"] == version
+    assert response.headers["x-index-version"] == version
+    assert int(response.headers["x-index-age"]) >= 0
     assert (answer["collection"], answer["mode"]) == ("docs", "dense")
     assert answer["took_ms"] >= 0
     first = answer["hits"][0]
@@ -93,7 +96,9 @@ def test_refusals_have_one_shape(publisher: Publisher, serve: Serve, until: Unti
         still = client.post("/v1/search", json={"query": "x"})
     for answer, status, code in refused:
         assert answer.status_code == status
-        assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+        error = answer.json()["error"]
+        assert set(error) == {"message", "type", "param", "code", "request_id"}
+        assert error["request_id"] == answer.headers["x-request-id"]
         assert answer.json()["error"]["code"] == code
     assert still.status_code == 200
 

@@ -17,19 +17,24 @@ class Script:
         deltas: Pieces of its answer, as a server streams them.
         statuses: Statuses of the first requests; later ones are answered.
         breaks_after: Pieces after which it breaks off, None for never.
+        held: Set when the second piece may be said; None does not wait.
     """
 
     deltas: list[dict[str, str]] = field(default_factory=lambda: [{"content": "It is so [1]."}])
     statuses: list[int] = field(default_factory=list)
     breaks_after: int | None = None
+    held: threading.Event | None = None
 
 
 class ChatServer:
-    """The model; `seen` holds every request's body."""
+    """The model; `seen` holds every request's body, `most_at_once` how many it answered at once."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
         self.seen: list[dict[str, Any]] = []
+        self.most_at_once = 0
+        self.lock = threading.Lock()
+        self.at_once = 0
         self._http = _Http(self)
 
     @property
@@ -63,7 +68,19 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         owner = cast("_Http", self.server).owner
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        owner.seen.append(body)
+        with owner.lock:
+            owner.at_once += 1
+            owner.most_at_once = max(owner.most_at_once, owner.at_once)
+            owner.seen.append(body)
+        try:
+            self._answer(owner)
+        except OSError:
+            pass  # whoever asked has left
+        finally:
+            with owner.lock:
+                owner.at_once -= 1
+
+    def _answer(self, owner: ChatServer) -> None:
         if owner.script.statuses:
             self.send_response(owner.script.statuses.pop(0))
             self.end_headers()
@@ -75,6 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
             if number == owner.script.breaks_after:
                 self.wfile.write(b'data: {"error": {"message": "overloaded"}}\n\n')
                 return
+            if number == 1 and owner.script.held is not None:
+                owner.script.held.wait(60)
             piece = {"choices": [{"index": 0, "delta": delta}]}
             self.wfile.write(b"data: " + json.dumps(piece).encode() + b"\n\n")
         self.wfile.write(b"data: [DONE]\n\n")

@@ -26,6 +26,7 @@ class NightBehaviour:
         done_share: Share of its requests that are answered, the first ones.
         failing: Places of requests that fail alone.
         spoiled: Places of requests whose vectors are wrong.
+        says_status: Whether a line of an answer tells its status.
         shuffled: Whether answers come in another order, with lines that are none between them.
         lose_replies: Creations of jobs whose reply is lost although the job is made.
         busy: Requests of any kind that are answered with 503 first.
@@ -38,6 +39,7 @@ class NightBehaviour:
     done_share: float = 1.0
     failing: frozenset[int] = frozenset()
     spoiled: frozenset[int] = frozenset()
+    says_status: bool = True
     shuffled: bool = False
     lose_replies: int = 0
     busy: int = 0
@@ -71,6 +73,7 @@ class Batches:
         files: Content by id.
         jobs: Jobs by id, in order of creation.
         cancelled: Ids of jobs that somebody cancelled.
+        wanted: What jobs were created with.
     """
 
     behaviour: NightBehaviour
@@ -78,6 +81,7 @@ class Batches:
     files: dict[str, bytes] = field(default_factory=dict)
     jobs: dict[str, _Job] = field(default_factory=dict)
     cancelled: list[str] = field(default_factory=list)
+    wanted: list[dict[str, Any]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def serve(self, method: str, path: str, body: bytes, kind: str) -> tuple[int, bytes]:
@@ -131,6 +135,7 @@ class Batches:
     def _create(self, wanted: dict[str, Any]) -> tuple[int, bytes]:
         if wanted["endpoint"] != "/v1/embeddings" or wanted["input_files"][0] not in self.files:
             return 422, b'{"detail": [{"msg": "no such file or endpoint"}]}'
+        self.wanted.append(wanted)
         job = _Job(
             id=f"job-{len(self.jobs)}",
             model=wanted["model"],
@@ -168,7 +173,9 @@ class Batches:
             told = {
                 "id": f"{job.id}-{number}",
                 "custom_id": line["custom_id"],
-                "response": {"status_code": code, "body": body},
+                "response": {"body": body}
+                if not self.behaviour.says_status
+                else {"status_code": code, "body": body},
                 "error": None,
             }
             (answered if code == 200 else failed).append(json.dumps(told))

@@ -59,11 +59,13 @@ class Desk:
         store.refresh()
         return store
 
-    def batch(self, documents: Sequence[Sequence[str]]) -> ParsedBatch:
+    def batch(
+        self, documents: Sequence[Sequence[str]], source: Callable[[int], str] = lambda _: ""
+    ) -> ParsedBatch:
         with ParsedBatchWriter() as writer:
             for number, texts in enumerate(documents):
                 outcome = DocumentOutcome(
-                    uri=f"{number:04d}.txt",
+                    uri=f"{source(number)}/{number:04d}.txt".lstrip("/"),
                     size_bytes=1,
                     mtime_ns=1,
                     content_hash="h",

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -104,7 +106,7 @@ class Seen:
 class EmbeddingServer:
     """The provider; its address ends in `/v1` for `url`, and does not for `ollama_url`."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behaviour: Behaviour, certificate: tuple[Path, Path] | None = None) -> None:
         self.behaviour = behaviour
         self.seen = Seen()
         self._random = random.Random(behaviour.seed)  # noqa: S311 - not a secret
@@ -113,10 +115,15 @@ class EmbeddingServer:
         self._sent: list[tuple[float, int]] = []
         self.batches = Batches(behaviour=behaviour.night, answer=self._at_night)
         self._http = _Http(self)
+        self._scheme = "http" if certificate is None else "https"
+        if certificate is not None:
+            secured = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            secured.load_cert_chain(*certificate)
+            self._http.socket = secured.wrap_socket(self._http.socket, server_side=True)
 
     @property
     def ollama_url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._http.server_address[1]}"
 
     @property
     def url(self) -> str:

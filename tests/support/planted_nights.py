@@ -15,6 +15,7 @@ from index_store.embedders.hashing import HashingEmbedder
 from index_store.embeddings import EmbeddingStore
 from index_store.ids import text_hash
 from index_store.storage.base import Storage
+from index_store.storage.memory import MemoryStorage
 from tasks.stages.chunking.options import ChunkOptions
 from tasks.stages.gating.options import GateOptions
 from tasks.stages.parsing.limits import Limits
@@ -86,6 +87,15 @@ def collection(source: Path) -> None:
     for number in range(6):
         sidecar = source / "people" / f"{number:02}.json"
         sidecar.write_text('{"groups": ["hr"]}')
+
+
+def copy_of(place: Place, folder: Path) -> Place:
+    """Return a copy of source and store for one night alone."""
+    shutil.copytree(place.source, folder / "source")
+    storage = MemoryStorage("copy")
+    for entry in place.storage.list(""):
+        storage.put(entry.key, place.storage.read(entry.key))
+    return Place(source=folder / "source", storage=storage, folder=folder)
 
 
 def run_options(source: Path, golden: str = "") -> RunOptions:

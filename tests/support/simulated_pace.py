@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 
 from index_store.embedders.remote.options import PaceOptions
 from index_store.embedders.remote.pace import (
+    LEAST_SURPRISE,
+    SURPRISE,
     WINDOW_S,
     Allowed,
     Place,
     corrected,
     place,
-    whole_share,
+    room,
 )
 
 MINUTE_S = 60.0
@@ -70,6 +72,7 @@ def simulate(night: Night, drawn: random.Random) -> Seen:
         requests_per_minute=night.requests_per_minute, tokens_per_minute=night.tokens_per_minute
     )
     allowed, seen, learned, highest = Allowed(), Seen(), 1.0, 1.0
+    spread, has_sample = (SURPRISE / 2.5) ** 2, False
     places: dict[int, Place] = {}
     # Moments at which something happens: a worker is free, or a request arrives at the provider.
     moments: list[tuple[float, int, float | None]] = [
@@ -82,16 +85,23 @@ def simulate(night: Night, drawn: random.Random) -> Seen:
         if arriving is not None:
             counted = arriving * night.ratio * drawn.uniform(0.97, 1.03)
             _count(seen, night, counted, now)
-            learned += 0.3 * (counted / arriving - learned)
-            highest = max(counted / arriving, 0.9 * highest)
+            ratio = counted / arriving
+            if not has_sample:
+                learned = highest = ratio
+            has_sample = True
+            spread += 0.2 * ((ratio / learned - 1.0) ** 2 - spread)
+            learned += 0.3 * (ratio - learned)
+            highest = max(ratio, 0.9 * highest)
             answered = now + drawn.uniform(0.1, night.latency_s)
             taken = places.pop(worker)
             allowed = corrected(allowed, options, taken, counted)
             heapq.heappush(moments, (answered, worker, None))
             continue
-        most = min(16_000 / highest, whole_share(16_000, options) / learned)
+        surprise = min(SURPRISE, max(LEAST_SURPRISE, 2.5 * spread**0.5))
+        most = 16_000 / highest
+        most = min(most, room(allowed, options, most * learned, now, surprise) / learned)
         pieces = _packed(night, most, drawn)
-        allowed, taken = place(allowed, options, pieces * learned, now)
+        allowed, taken = place(allowed, options, pieces * learned, now, surprise)
         places[worker] = taken
         arrives = taken.at + drawn.uniform(0.0, night.jitter_s)
         heapq.heappush(moments, (arrives, worker, pieces))

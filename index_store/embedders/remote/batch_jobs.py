@@ -27,6 +27,7 @@ from index_store.errors import IndexStoreError, StoppedError, TransientError, Us
 ENDPOINT = "/v1/embeddings"
 NAME_KEY = "nightpress"  # of a job's metadata, under which its name stands
 FINAL = frozenset({"SUCCESS", "FAILED", "TIMEOUT_EXCEEDED", "CANCELLED"})
+OK = 200
 TRIES = 5
 BACKOFF_S = 1.0  # doubles with each further try
 UPLOAD_S = 600.0
@@ -227,8 +228,8 @@ class BatchJobs:
             return None
         if not 0 <= number < len(texts):
             return None
-        status = response.get("status_code")
-        if status != 200:
+        status = response.get("status_code", OK)  # the client's types do not tell what lines hold
+        if status != OK:
             return BatchAnswer(number=number, vectors=None, why=f"status {status}")
         try:
             body = orjson.dumps(response.get("body"))

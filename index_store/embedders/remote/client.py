@@ -159,6 +159,11 @@ class ProviderClient:
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             raise UsageError(f"embedder at {url}: this is no address: {error}") from error
         except httpx.HTTPError as error:
+            if _is_untrusted(error):
+                raise UsageError(
+                    f"embedder at {url}: its certificate is not trusted; name the file of its "
+                    "authority in embed_ca_bundle"
+                ) from error
             raise TransientError(f"embedder at {url}: {type(error).__name__}") from error
 
     def _read(self, response: httpx.Response, cap: int, deadline: float) -> bytes:
@@ -171,3 +176,12 @@ class ProviderClient:
             if len(data) > cap:
                 break
         return bytes(data)
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    """Tell whether a certificate was refused somewhere below an error."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

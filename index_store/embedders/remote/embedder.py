@@ -10,13 +10,23 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from math import sqrt
 
-from index_store.embedder import EmbedderSpec, RequestLimits, Tokenizer, Vectors, text_tokens
+from index_store.embedder import (
+    CountedVectors,
+    EmbedderSpec,
+    RequestLimits,
+    Tokenizer,
+    Vectors,
+    text_tokens,
+)
 from index_store.embedders.hashing import PieceTokenizer
+from index_store.embedders.prices import price_of
 from index_store.embedders.remote.client import ProviderClient
+from index_store.embedders.remote.counting import open_counter
 from index_store.embedders.remote.limiter import Limiter
 from index_store.embedders.remote.options import RemoteOptions
-from index_store.embedders.remote.pace import whole_share
+from index_store.embedders.remote.pace import LEAST_SURPRISE, SURPRISE
 from index_store.embedders.remote.refusals import Refusal, RefusalKind, refusal
 from index_store.embedders.remote.wire import OllamaWire, OpenAIWire, Wire, WireAnswer
 from index_store.errors import (
@@ -31,6 +41,8 @@ BROKEN_ANSWERS = 5  # answers in a row that are no vectors, after which the prov
 QUESTION_RETRIES = 1
 SAMPLE_PIECES = 500  # tokens of ours in a request that tells how the provider counts
 LEARNED_SHARE = 0.3  # of the last answer in the mean of tokens that the provider counts
+SPREAD_SHARE = 0.2  # of the last answer in the spread of its counts about that mean
+DEVIATIONS = 2.5  # standard deviations that a count may lie beside the mean
 SMALLEST_SHARE = 8  # refusals lower a limit to no less than this part of what was set
 
 
@@ -62,18 +74,17 @@ PROVIDERS = {
     ),
     "ollama": Provider(base_url="http://127.0.0.1:11434", default_model=None, wire=OllamaWire()),
 }
-# Dimension and price in the provider's currency per million tokens, as their pages say in 2026.
-MODELS: dict[str, tuple[int, float]] = {
-    "mistral-embed": (1024, 0.10),
-    "codestral-embed": (1536, 0.15),
-    "text-embedding-3-small": (1536, 0.02),
-    "text-embedding-3-large": (3072, 0.13),
-    "text-embedding-ada-002": (1536, 0.10),
-    "nomic-embed-text": (768, 0.0),
-    "mxbai-embed-large": (1024, 0.0),
-    "bge-m3": (1024, 0.0),
-    "all-minilm": (384, 0.0),
-    "snowflake-arctic-embed2": (1024, 0.0),
+DIMENSIONS = {
+    "mistral-embed": 1024,
+    "codestral-embed": 1536,
+    "text-embedding-3-small": 1536,
+    "text-embedding-3-large": 3072,
+    "text-embedding-ada-002": 1536,
+    "nomic-embed-text": 768,
+    "mxbai-embed-large": 1024,
+    "bge-m3": 1024,
+    "all-minilm": 384,
+    "snowflake-arctic-embed2": 1024,
 }
 
 
@@ -96,8 +107,11 @@ class RemoteEmbedder:
         self._provider = PROVIDERS[name]
         self._options = options
         self._tokenizer = PieceTokenizer()
+        self._counter = open_counter(options.tokenizer)
         model, dimension = _model(name, self._provider, argument)
-        price = options.price_per_million_tokens
+        price = price_of(
+            name, model, told=options.price_per_million_tokens, table=dict(options.prices)
+        )
         self._spec = EmbedderSpec(
             provider=name,
             model=model,
@@ -105,7 +119,7 @@ class RemoteEmbedder:
             dimension=dimension,
             tokenizer=self._tokenizer.identity,
             max_input_tokens=self._provider.max_input_tokens,
-            price_per_million_tokens=known_price(model) if price is None else price,
+            price_per_million_tokens=price.per_million_tokens or 0.0,
         )
         self._client = ProviderClient(options.base_url or self._provider.base_url, options)
         self._limiter = limiter or Limiter(name, options.pace, options.limits.in_flight)
@@ -113,6 +127,7 @@ class RemoteEmbedder:
         self._has_sample = False
         self._tokens_per_piece = 1.0  # of the fullest requests, for packing
         self._mean_per_piece = 1.0  # for the pace
+        self._spread = (SURPRISE / DEVIATIONS) ** 2  # of counts about their mean, squared
         self._limits = options.limits
 
     @property
@@ -129,14 +144,54 @@ class RemoteEmbedder:
     def limits(self) -> RequestLimits:
         """What one request may hold, in our tokens, by what the provider counted so far."""
         with self._lock:
-            limits, highest, mean = self._limits, self._tokens_per_piece, self._mean_per_piece
+            limits, highest = self._limits, self._tokens_per_piece
         if limits.tokens is None:
             return limits
-        share = whole_share(limits.tokens, self._limiter.options)
-        return replace(limits, tokens=max(1, int(min(limits.tokens / highest, share / mean))))
+        return replace(limits, tokens=max(1, int(limits.tokens / highest)))
+
+    def room(self) -> int | None:
+        """Return how many of our tokens the next request should have to fill a minute's limit."""
+        most = self.limits.tokens
+        if most is None:
+            return None
+        with self._lock:
+            mean, surprise = self._mean_per_piece, self._surprise
+        return int(self._limiter.room(most * mean, surprise) / mean)
+
+    def announce(self, tokens: int) -> None:
+        """Say that a request of so many of our tokens is about to be embedded."""
+        with self._lock:
+            mean = self._mean_per_piece
+        self._limiter.announce(tokens * mean)
+
+    def learned(self) -> RequestLimits | None:
+        """Return what refusals taught, by the provider's count; None when nothing was refused."""
+        with self._lock:
+            return None if self._limits == self._options.limits else self._limits
+
+    def recall(self, limits: RequestLimits) -> None:
+        """Begin with what an earlier run learned, where it is less than what is set."""
+        with self._lock:
+            known = (each for each in (limits.tokens, self._limits.tokens) if each is not None)
+            texts = min(limits.texts, self._limits.texts)
+            self._limits = replace(self._limits, texts=texts, tokens=min(known, default=None))
+
+    def count(self, texts: Sequence[str]) -> list[int] | None:
+        """Return the tokens of texts by the provider's tokenizer; None where it is not at hand."""
+        if not self._options.tokenizer:
+            return None
+        return [text_tokens(self._counter, text) for text in texts]
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed texts in one request, with patience.
+
+        Raises:
+            TransientError, RefusedInputError, StoppedError, UsageError: As `embed_counted`.
+        """
+        return self.embed_counted(texts).vectors
+
+    def embed_counted(self, texts: Sequence[str]) -> CountedVectors:
+        """Embed texts in one request, with patience, and say what the provider counted.
 
         Raises:
             TransientError: The provider stayed busy or broken, or is out of reach.
@@ -144,11 +199,11 @@ class RemoteEmbedder:
             StoppedError: It refuses the key, or there is no money left.
             UsageError: It does not know the model or the address.
         """
-        estimate = sum(text_tokens(self._tokenizer, text) for text in texts)
+        estimate = sum(text_tokens(self._counter, text) for text in texts)
         answer = self._ask(texts, estimate, self._options.timeout_s, self._options.pace.retries)
         if answer.tokens and estimate:
             self._learn(answer.tokens / estimate, estimate)
-        return answer.vectors
+        return CountedVectors(vectors=answer.vectors, tokens=answer.tokens)
 
     def embed_question(self, question: str) -> Vectors:
         """Embed a question within a short time, since a person is waiting.
@@ -156,10 +211,18 @@ class RemoteEmbedder:
         Raises:
             TransientError, RefusedInputError, StoppedError, UsageError: As `embed`.
         """
-        tokens = text_tokens(self._tokenizer, question)
+        tokens = text_tokens(self._counter, question)
         answer = self._ask([question], tokens, self._options.question_timeout_s, QUESTION_RETRIES)
         vector: Vectors = answer.vectors[0]
         return vector
+
+    def rest(self, seconds: float) -> None:
+        """Wait.
+
+        Raises:
+            StoppedError: The embedder was closed meanwhile.
+        """
+        self._limiter.wait(seconds)
 
     def close(self) -> None:
         """Stop waiting requests and close connections; calling it twice is harmless."""
@@ -173,7 +236,7 @@ class RemoteEmbedder:
         refused = Refusal(kind=RefusalKind.BUSY, message="no try was made")
         for attempt in range(retries + 1):
             try:
-                with self._limiter.turn(tokens * self._mean_per_piece) as turn:
+                with self._limiter.turn(tokens * self._mean_per_piece, self._surprise) as turn:
                     reply = self._client.post(wire.path, body, timeout_s)
                 if reply.status == 200:
                     answer = self._read(reply.body, len(texts))
@@ -223,7 +286,15 @@ class RemoteEmbedder:
                 self._tokens_per_piece = self._mean_per_piece = ratio
                 return
             self._tokens_per_piece = max(ratio, 0.9 * self._tokens_per_piece)
+            if pieces >= SAMPLE_PIECES:
+                off = ratio / self._mean_per_piece - 1.0
+                self._spread += SPREAD_SHARE * (off**2 - self._spread)
             self._mean_per_piece += LEARNED_SHARE * (ratio - self._mean_per_piece)
+
+    @property
+    def _surprise(self) -> float:
+        """Share of a request's tokens that the provider may count besides."""
+        return min(SURPRISE, max(LEAST_SURPRISE, DEVIATIONS * sqrt(self._spread)))
 
     def _lower(self, texts: int, tokens: int, refused: Refusal) -> None:
         """Remember for the rest of the run that this much was too much."""
@@ -264,11 +335,6 @@ class _BrokenAnswerError(TransientError):
     """An answer with status 200 that is not what was asked for."""
 
 
-def known_price(model: str) -> float:
-    """Return the price per million tokens as far as it is known, else 0."""
-    return MODELS.get(model, (0, 0.0))[1]
-
-
 def _model(name: str, provider: Provider, argument: str) -> tuple[str, int]:
     """Return model and dimension of `MODEL@DIMENSION`."""
     model, _, dimension = argument.rpartition("@")
@@ -281,10 +347,10 @@ def _model(name: str, provider: Provider, argument: str) -> tuple[str, int]:
         if int(dimension) < 1:
             raise UsageError(f"embedder {name}:{argument}: the dimension is not above 0")
         return model, int(dimension)
-    found = MODELS.get(model) or MODELS.get(model.partition(":")[0])
+    found = DIMENSIONS.get(model) or DIMENSIONS.get(model.partition(":")[0])
     if found is None:
         raise UsageError(
             f"embedder {name}:{model}: the dimension of this model is not known here; say it, as "
             f"in {name}:{model}@1024"
         )
-    return model, found[0]
+    return model, found

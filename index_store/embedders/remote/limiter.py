@@ -14,22 +14,24 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from math import inf
 
+from index_store.embedders.remote.keepers import PaceKeeper, Step, keeper
 from index_store.embedders.remote.options import PaceOptions
 from index_store.embedders.remote.pace import (
     MINUTE_S,
+    SURPRISE,
     Allowed,
-    PaceKeeper,
     Place,
     calmed,
     corrected,
     held_back,
-    keeper,
     place,
+    room,
 )
-from index_store.errors import StoppedError, TransientError
+from index_store.errors import ConflictError, StoppedError, TransientError
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("nightpress.embed")  # shown on the terminal and in the UI
 
+ANNOUNCED_S = 5.0  # after which a request that was announced went elsewhere
 DOWN_AFTER = 5  # failures in a row, of all threads together
 REQUESTS_HEADERS = ("x-ratelimit-limit-req-minute", "x-ratelimit-limit-requests")
 TOKENS_HEADERS = ("x-ratelimit-limit-tokens-minute", "x-ratelimit-limit-tokens")
@@ -66,15 +68,16 @@ class Limiter:
     ) -> None:
         self._name = name
         self._options = options
-        self._keeper: PaceKeeper = keeper(options)
         self._most = in_flight
         self._room = float(in_flight)
+        self._announced: list[tuple[float, float]] = []  # when, and tokens, of requests to come
         self._out = 0
         self._failures = 0
         self._down_since: float | None = None
         self._changed = threading.Condition()
         self._ended = threading.Event()
         self._clocks = clocks or Clocks(wall=time.time, wait=self._ended.wait)
+        self._keeper: PaceKeeper = keeper(options, self._clocks.wall)
 
     @property
     def options(self) -> PaceOptions:
@@ -82,11 +85,12 @@ class Limiter:
         return self._options
 
     @contextmanager
-    def turn(self, tokens: float) -> Iterator[Place]:
+    def turn(self, tokens: float, surprise: float = SURPRISE) -> Iterator[Place]:
         """Wait until a request may go, and count it as in flight inside the context.
 
         Args:
             tokens: Tokens that the provider is expected to count.
+            surprise: Share of them that it may count besides.
 
         Raises:
             StoppedError: The limiter was closed.
@@ -97,11 +101,26 @@ class Limiter:
                 self._check_open()
             self._out += 1
         try:
-            yield self._queued(tokens)
+            yield self._queued(tokens, surprise)
         finally:
             with self._changed:
                 self._out -= 1
                 self._changed.notify_all()
+
+    def room(self, most: float, surprise: float) -> float:
+        """Return how many tokens the next request should have, as `pace.room` says."""
+        now = self._clocks.wall()
+        with self._changed:
+            allowed = self._keeper.look()
+            self._announced = [each for each in self._announced if each[0] > now - ANNOUNCED_S]
+            for _, tokens in self._announced:
+                allowed, _ = place(allowed, self._options, tokens, now, surprise)
+            return room(allowed, self._options, most, now, surprise)
+
+    def announce(self, tokens: float) -> None:
+        """Say that a request of so many tokens will ask for a place soon, in another thread."""
+        with self._changed:
+            self._announced.append((self._clocks.wall(), tokens))
 
     def succeeded(self, taken: Place, headers: Mapping[str, str], counted: int | None) -> None:
         """Learn from an answer: room for one more, its true tokens, and what its headers tell.
@@ -139,7 +158,7 @@ class Limiter:
             self._failures += 1
             self._room = max(1.0, self._room / 2)
             if over_rate:
-                self._keeper.take(lambda allowed: (calmed(allowed), 0.0))
+                self._tell(lambda allowed: (calmed(allowed), 0.0))
             if retry_after_s:
                 self._hold_back(now + retry_after_s)
             if self._failures < DOWN_AFTER:
@@ -179,36 +198,39 @@ class Limiter:
         if self._ended.is_set():
             raise StoppedError("the run was interrupted")
 
-    def _queued(self, tokens: float) -> Place:
+    def _queued(self, tokens: float, surprise: float) -> Place:
         """Take a place and wait for it; a place that everybody was held back from is taken anew."""
-        taken = self._take(None, tokens)
+        taken = self._take(None, tokens, surprise)
         while True:
             self.wait(taken.at - self._clocks.wall())
             with self._changed:
                 held = self._keeper.take(lambda allowed: (allowed, allowed.not_before))
                 if held <= max(taken.at, self._clocks.wall()):
                     return taken
-                taken = self._take(taken, tokens)
+                taken = self._take(taken, tokens, surprise)
 
-    def _take(self, before: Place | None, tokens: float) -> Place:
+    def _take(self, before: Place | None, tokens: float, surprise: float) -> Place:
         now = self._clocks.wall()
         taken: list[Place] = []
 
         def step(allowed: Allowed) -> tuple[Allowed, float]:
             if before is not None:
                 allowed = corrected(allowed, self._options, before, None)
-            after, found = place(allowed, self._options, tokens, now)
+            after, found = place(allowed, self._options, tokens, now, surprise)
             taken.append(found)
             return after, found.at
 
         with self._changed:
+            if before is None and self._announced:
+                self._announced.pop(0)
             self._keeper.take(step)
         return taken[0]
 
     def _correct(self, taken: Place, counted: float | None) -> None:
         if counted is None:
             return
-        self._keeper.take(lambda allowed: (corrected(allowed, self._options, taken, counted), 0.0))
+        options = self._options
+        self._keeper.later(lambda allowed: (corrected(allowed, options, taken, counted), 0.0))
 
     def _learn(self, taken: Place, headers: Mapping[str, str]) -> None:
         limits = self._options
@@ -228,7 +250,14 @@ class Limiter:
                 self._hold_back(taken.at + (wanted - left) * MINUTE_S / per_minute)
 
     def _hold_back(self, until: float) -> None:
-        self._keeper.take(lambda allowed: (held_back(allowed, until), 0.0))
+        self._tell(lambda allowed: (held_back(allowed, until), 0.0))
+
+    def _tell(self, step: Step) -> None:
+        """Let everybody know at once, or with the next place when they are out of reach."""
+        try:
+            self._keeper.take(step)
+        except (TransientError, ConflictError):
+            self._keeper.later(step)
 
 
 def _limit(headers: Mapping[str, str], names: tuple[str, ...]) -> float | None:

@@ -8,6 +8,7 @@ from index_store.embedder import RequestLimits
 from index_store.errors import UsageError
 
 MEBIBYTE = 1 << 20
+PACE_FOLDER = ".nightpress/pace/"  # of a store; no collection's name begins like this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,7 @@ class PaceOptions:
         tokens_per_minute: Tokens in a minute, None for no limit.
         shared_file: File that holds the pace of all processes of this machine; empty for this
             process alone.
+        shared_store: Address of a store that holds the pace of all machines; empty for none.
         retries: Tries of one request beyond the first, when the provider is busy.
         backoff_s: Longest wait before the second try; doubles with each further one.
         backoff_cap_s: Where doubling ends.
@@ -31,6 +33,7 @@ class PaceOptions:
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     shared_file: str = ""
+    shared_store: str = ""
     retries: int = 8
     backoff_s: float = 1.0
     backoff_cap_s: float = 60.0
@@ -41,6 +44,11 @@ class PaceOptions:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise UsageError(f"{name} must be above 0, found {value}")
+        if self.shared_file and self.shared_store:
+            raise UsageError(
+                "embed_pace_file and embed_pace_store are both set; machines that share a store "
+                "need no file"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +61,17 @@ class RemoteOptions:
         timeout_s: Seconds from the beginning of a request to the last byte of its answer.
         question_timeout_s: The same for a question that a person is waiting for.
         response_mib: MiB above which an answer is cut off.
-        proxy: Address of an HTTP proxy; empty for what the environment says.
+        proxy: Address of an HTTP proxy; empty for what the environment says. Never shown, since
+            it may hold a password.
         ca_bundle: File of trusted certificates; empty for the usual ones.
         limits: What one request may hold.
         pace: What the provider allows.
         price_per_million_tokens: None for the price known for the model.
+        tokenizer: What requests are packed by, as `open_counter` takes it.
+        fallbacks: Other addresses of the same model, in order, as `parse_routes` reads them.
+        fallback_key: Sent to those; the key of the first address never is.
+        fallback_after_s: Seconds for which an address may be out of reach before the next is asked.
+        prices: Prices of single models, which go before the list prices known here.
     """
 
     base_url: str = ""
@@ -65,10 +79,15 @@ class RemoteOptions:
     timeout_s: float = 60.0
     question_timeout_s: float = 5.0
     response_mib: int = 64
-    proxy: str = ""
+    proxy: str = field(default="", repr=False)
     ca_bundle: str = ""
     limits: RequestLimits = field(
         default_factory=lambda: RequestLimits(texts=128, tokens=16_000, in_flight=4)
     )
     pace: PaceOptions = field(default_factory=PaceOptions)
     price_per_million_tokens: float | None = None
+    prices: tuple[tuple[str, float], ...] = ()
+    tokenizer: str = ""
+    fallbacks: tuple[str, ...] = ()
+    fallback_key: SecretStr | None = None
+    fallback_after_s: float = 60.0

@@ -4,29 +4,27 @@ Two rules together. A record of the last minute keeps every minute, measured any
 limit although requests are whole. The generic cell rate algorithm (ITU-T I.371) bounds how much of
 a minute may go at once: all of it, until the provider refuses that, then half as much each time.
 
-Invariants: a place in the queue is taken in one step, so two processes that share a file never take
-the same one; what the provider counted takes the place of what was expected.
+Invariants: pure; what the provider counted takes the place of what was expected.
 """
 
-import fcntl
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import ceil, inf
-from pathlib import Path
-from typing import Protocol
+from math import ceil, inf, sqrt
+from typing import Any
 
 import orjson
 
 from index_store.embedders.remote.options import PaceOptions
-from index_store.errors import UsageError
 
 MINUTE_S = 60.0
 MARGIN_S = 0.5  # requests travel unevenly: two that leave a minute apart may arrive closer
 WINDOW_S = MINUTE_S + MARGIN_S
 LEAST_BURST_S = 1.0  # what may always go at once, in seconds of the rate
 GRAIN_S = 0.25  # requests this close are remembered as one, so a record stays short
-SURPRISE = 1.05  # the provider may count this many times what is expected of one request
-FILL = 0.985  # of a minute that whole requests are cut for: counts are known only afterwards
+SURPRISE = 0.05  # of what is expected of a request: so much more the provider may count at first
+LEAST_SURPRISE = 0.002
+LEAST_ROOM = 0.3  # of a full request: less room at the end of a minute is left unused
+WORTH_WAITING_S = 5.0  # for a whole request, rather than to cut it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +36,15 @@ class Sent:
         last_at: When the last went.
         requests: How many.
         tokens: Tokens in them.
+        doubt: Sum of the squares of what the provider may count besides, of those whose count is
+            not known yet.
     """
 
     first_at: float
     last_at: float
     requests: int
     tokens: float
+    doubt: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,76 +73,16 @@ class Place:
     Attributes:
         at: When the request may go.
         tokens: Tokens it is expected to have.
+        surprise: Share of them that the provider may count besides.
     """
 
     at: float
     tokens: float
-
-
-Step = Callable[[Allowed], tuple[Allowed, float]]
-
-
-class PaceKeeper(Protocol):
-    """Keeps the pace; one for everybody who shares a limit."""
-
-    def take(self, step: Step) -> float:
-        """Replace what is kept by what `step` makes of it, and return the seconds it tells."""
-        ...
-
-
-class OwnPace:
-    """The pace of one process; the caller holds the lock."""
-
-    def __init__(self) -> None:
-        self._allowed = Allowed()
-
-    def take(self, step: Step) -> float:
-        """Take a step."""
-        self._allowed, told_s = step(self._allowed)
-        return told_s
-
-
-class SharedPace:
-    """The pace of all processes of one machine, in a file that is locked for a moment.
-
-    A step costs some 100 microseconds. A file that says nonsense is begun anew.
-
-    Args:
-        path: The file; its folder must exist.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def take(self, step: Step) -> float:
-        """Take a step.
-
-        Raises:
-            UsageError: The file cannot be written.
-        """
-        try:
-            with self._path.open("ab+") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX)
-                stream.seek(0)
-                allowed, told_s = step(_decoded(stream.read()))
-                stream.seek(0)
-                stream.truncate()
-                stream.write(_encoded(allowed))
-                stream.flush()
-        except OSError as error:
-            raise UsageError(
-                f"embed_pace_file {str(self._path)!r} cannot be used: {error.strerror}"
-            ) from error
-        return told_s
-
-
-def keeper(options: PaceOptions) -> PaceKeeper:
-    """Return who keeps the pace that `options` ask for."""
-    return SharedPace(Path(options.shared_file)) if options.shared_file else OwnPace()
+    surprise: float = SURPRISE
 
 
 def place(
-    allowed: Allowed, options: PaceOptions, tokens: float, now: float
+    allowed: Allowed, options: PaceOptions, tokens: float, now: float, surprise: float = SURPRISE
 ) -> tuple[Allowed, Place]:
     """Take the next place in the queue; pure.
 
@@ -150,20 +91,54 @@ def place(
         options: The limits.
         tokens: Tokens of the request, as the provider is expected to count them.
         now: Seconds of the wall clock, the same for all who share the pace.
+        surprise: Share of the tokens that the provider may count besides.
 
     Returns:
         What is taken then, and the place.
     """
     spaced_at = max(allowed.requests_at, allowed.tokens_at) - allowed.burst_s
     sent = tuple(each for each in allowed.sent if each.last_at > now - WINDOW_S)
-    at = _first_room(sent, options, tokens, max(now, spaced_at, allowed.not_before))
+    doubt = (surprise * tokens) ** 2
+    at, _, _ = _first_room(sent, options, tokens, doubt, max(now, spaced_at, allowed.not_before))
     taken = replace(
         allowed,
         requests_at=_after(allowed.requests_at, at, 1, options.requests_per_minute),
         tokens_at=_after(allowed.tokens_at, at, tokens, options.tokens_per_minute),
-        sent=_with(sent, at, tokens),
+        sent=_with(sent, at, tokens, doubt),
     )
-    return taken, Place(at=at, tokens=tokens)
+    return taken, Place(at=at, tokens=tokens, surprise=surprise)
+
+
+def room(
+    allowed: Allowed, options: PaceOptions, most: float, now: float, surprise: float = SURPRISE
+) -> float:
+    """Return how many tokens the next request should have so that every minute is filled; pure.
+
+    A full request, unless so much has no room left in a minute whose rest would stay unused: then
+    what is left of it. Twelve requests of 16,000 tokens leave 4 % of 200,000 unused.
+
+    Args:
+        allowed: What was taken so far.
+        options: The limits.
+        most: Tokens of a full request, as the provider is expected to count them.
+        now: Seconds of the wall clock.
+        surprise: Share of the tokens that the provider may count besides.
+    """
+    per_minute = options.tokens_per_minute
+    if per_minute is None or ceil(per_minute / most) >= (options.requests_per_minute or inf):
+        return most  # requests run out before tokens do, so each should be full
+    spaced_at = max(allowed.requests_at, allowed.tokens_at) - allowed.burst_s
+    sent = tuple(each for each in allowed.sent if each.last_at > now - WINDOW_S)
+    least = LEAST_ROOM * most
+    doubt = (surprise * least) ** 2
+    earliest = max(now, spaced_at, allowed.not_before)
+    soon, left, doubts = _first_room(sent, options, least, doubt, earliest)
+    whole_at, _, _ = _first_room(sent, options, most, (surprise * most) ** 2, earliest)
+    if left == inf or whole_at - soon < WORTH_WAITING_S:
+        return most
+    # What is expected of the provider may change by the time that the request takes its place.
+    left = (1.0 - surprise) * left - sqrt(doubts + (surprise * left) ** 2)
+    return max(least, min(most, left))
 
 
 def corrected(
@@ -183,7 +158,7 @@ def corrected(
         allowed,
         requests_at=allowed.requests_at + _spacing_s(requests, options.requests_per_minute),
         tokens_at=allowed.tokens_at + _spacing_s(tokens, options.tokens_per_minute),
-        sent=_changed(allowed.sent, taken.at, requests, tokens),
+        sent=_changed(allowed.sent, taken, requests, tokens),
     )
 
 
@@ -197,46 +172,40 @@ def calmed(allowed: Allowed) -> Allowed:
     return replace(allowed, burst_s=max(LEAST_BURST_S, allowed.burst_s / 2))
 
 
-def whole_share(most_tokens: int, options: PaceOptions) -> int:
-    """Return how many tokens a request should have so that whole requests fill a minute.
-
-    Twelve requests of 16,000 tokens leave 4 % of 200,000 unused and a thirteenth passes them, so
-    requests are cut to a thirteenth.
+def _first_room(
+    sent: tuple[Sent, ...], options: PaceOptions, tokens: float, doubt: float, earliest: float
+) -> tuple[float, float, float]:
+    """Return when a request fits into the minute before it, and what is left of that minute.
 
     Args:
-        most_tokens: Tokens that one request may have.
+        sent: The last minute.
         options: The limits.
+        tokens: Tokens of the request.
+        doubt: Square of what the provider may count besides.
+        earliest: It goes no earlier.
+
+    Returns:
+        When; the tokens left then, and the doubt about them, both without this request.
     """
-    per_minute = options.tokens_per_minute
-    if per_minute is None:
-        return most_tokens
-    requests = ceil(per_minute / most_tokens)
-    if requests >= (options.requests_per_minute or inf):
-        return most_tokens  # requests run out before tokens do, so each should be full
-    return max(1, min(most_tokens, int(FILL * per_minute / requests)))
-
-
-def _first_room(
-    sent: tuple[Sent, ...], options: PaceOptions, tokens: float, earliest: float
-) -> float:
-    """Return when a request fits into the minute before it, at the earliest at `earliest`."""
     requests = sum(each.requests for each in sent)
     held = sum(each.tokens for each in sent)
+    doubts = sum(each.doubt for each in sent)
     most_requests = options.requests_per_minute or inf
     most_tokens = options.tokens_per_minute or inf
     at = earliest
     for each in sent:
         fits = requests + 1 <= max(1.0, most_requests) and (
-            held + SURPRISE * tokens <= most_tokens or not held
+            held + tokens + sqrt(doubts + doubt) <= most_tokens or not held
         )
         if fits and each.last_at + WINDOW_S > at:
             break
         at = at if fits else max(at, each.last_at + WINDOW_S)
         requests, held = requests - each.requests, held - each.tokens
-    return at
+        doubts = max(0.0, doubts - each.doubt)
+    return at, most_tokens - held, max(0.0, doubts)
 
 
-def _with(sent: tuple[Sent, ...], at: float, tokens: float) -> tuple[Sent, ...]:
+def _with(sent: tuple[Sent, ...], at: float, tokens: float, doubt: float) -> tuple[Sent, ...]:
     last = sent[-1] if sent else None
     if last is not None and 0 <= at - last.first_at < GRAIN_S:
         grown = Sent(
@@ -244,20 +213,25 @@ def _with(sent: tuple[Sent, ...], at: float, tokens: float) -> tuple[Sent, ...]:
             last_at=max(at, last.last_at),
             requests=last.requests + 1,
             tokens=last.tokens + tokens,
+            doubt=last.doubt + doubt,
         )
         return (*sent[:-1], grown)
-    new = Sent(first_at=at, last_at=at, requests=1, tokens=tokens)
+    new = Sent(first_at=at, last_at=at, requests=1, tokens=tokens, doubt=doubt)
     return tuple(sorted((*sent, new), key=lambda each: each.last_at))
 
 
-def _changed(sent: tuple[Sent, ...], at: float, requests: int, tokens: float) -> tuple[Sent, ...]:
+def _changed(
+    sent: tuple[Sent, ...], taken: Place, requests: int, tokens: float
+) -> tuple[Sent, ...]:
+    doubt = (taken.surprise * taken.tokens) ** 2
     return tuple(
         replace(
             each,
             requests=max(0, each.requests + requests),
             tokens=max(0.0, each.tokens + tokens),
+            doubt=max(0.0, each.doubt - doubt),
         )
-        if each.first_at <= at <= each.last_at
+        if each.first_at <= taken.at <= each.last_at
         else each
         for each in sent
     )
@@ -271,28 +245,39 @@ def _spacing_s(amount: float, per_minute: float | None) -> float:
     return 0.0 if per_minute is None else amount * WINDOW_S / per_minute
 
 
-def _encoded(allowed: Allowed) -> bytes:
+def encoded(allowed: Allowed) -> bytes:
+    """Return what is kept as JSON."""
     return orjson.dumps(allowed)
 
 
-def _decoded(data: bytes) -> Allowed:
+def decoded(data: bytes) -> Allowed:
+    """Read what was kept; nonsense is begun anew."""
     try:
-        kept = orjson.loads(data)
-        sent = tuple(
-            Sent(
-                first_at=float(each["first_at"]),
-                last_at=float(each["last_at"]),
-                requests=int(each["requests"]),
-                tokens=float(each["tokens"]),
-            )
-            for each in kept["sent"]
-        )
-        return Allowed(
-            requests_at=float(kept["requests_at"]),
-            tokens_at=float(kept["tokens_at"]),
-            not_before=float(kept["not_before"]),
-            burst_s=float(kept["burst_s"]),
-            sent=sent,
-        )
-    except (ValueError, TypeError, KeyError):
+        return parsed(orjson.loads(data))
+    except (ValueError, TypeError, KeyError, AttributeError):
         return Allowed()
+
+
+def parsed(kept: Mapping[str, Any]) -> Allowed:
+    """Return what JSON tells.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: It tells something else.
+    """
+    sent = tuple(
+        Sent(
+            first_at=float(each["first_at"]),
+            last_at=float(each["last_at"]),
+            requests=int(each["requests"]),
+            tokens=float(each["tokens"]),
+            doubt=float(each.get("doubt", 0.0)),
+        )
+        for each in kept["sent"]
+    )
+    return Allowed(
+        requests_at=float(kept["requests_at"]),
+        tokens_at=float(kept["tokens_at"]),
+        not_before=float(kept["not_before"]),
+        burst_s=float(kept["burst_s"]),
+        sent=sent,
+    )

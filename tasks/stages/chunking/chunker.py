@@ -1,13 +1,15 @@
 """From a parsed document to chunks: structure first, then size.
 
 Invariants: no chunk crosses a page, slide or sheet; no chunk has more than `max_tokens`; every word
-of every element is in some chunk, unless its chunk was shorter than `min_chars`; words stay whole
-unless one alone exceeds a quarter of a chunk; the same document and options give the same chunks.
+of every element is in some chunk, unless its chunk was shorter than `min_chars` beside longer ones;
+words stay whole unless one alone exceeds a quarter of a chunk; the same document and options give
+the same chunks.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
+from unicodedata import east_asian_width
 
 from index_store.embedder import Tokenizer
 from index_store.records import Chunk, Citation
@@ -18,6 +20,7 @@ from tasks.stages.chunking.units import Strength, Unit, UnitMaker
 from tasks.stages.chunking.window import keywords_of, windows
 from tasks.stages.parsing.elements import Element, ElementKind, ParsedDocument
 
+RANGE = " – "  # between the first and the last of the sections that a chunk spans
 PlaceKey = tuple[int | None, int | None, str | None]
 
 
@@ -32,7 +35,8 @@ def chunk_document(
         tokenizer: Counts tokens; the embedder's own.
 
     Returns:
-        Chunks in reading order; none when the whole text is shorter than `options.min_chars`.
+        Chunks in reading order. Those shorter than `options.min_chars` are left out, unless the
+        document has no longer one: a short document is still a document.
     """
     title = parsed.attributes.title
     if options.context_line:
@@ -43,7 +47,14 @@ def chunk_document(
         chunks = [with_context(chunk, title, options, tokenizer) for chunk in chunks]
     else:
         chunks = _chunks(parsed, options, tokenizer)
-    return [chunk for chunk in chunks if len(chunk.text) >= options.min_chars]
+    return [chunk for chunk in chunks if _is_long(chunk.text, options.min_chars)] or chunks
+
+
+def _is_long(text: str, least: int) -> bool:
+    """Tell whether a text has so many columns: ideographs and kana say two letters' worth each."""
+    if len(text) >= least or text.isascii():
+        return len(text) >= least
+    return len(text) + sum(east_asian_width(character) in "WF" for character in text) >= least
 
 
 def _chunks(parsed: ParsedDocument, options: ChunkOptions, tokenizer: Tokenizer) -> list[Chunk]:
@@ -192,19 +203,27 @@ def _citation(units: Sequence[Unit]) -> Citation:
     place = units[-1].element
     rows = [unit.element.row for unit in units if unit.element.row is not None]
     texts = [unit for unit in units if not unit.is_heading] or units
-    section = texts[0].section
-    for unit in texts:
-        if unit.section is not section:
-            section = _shared(section, unit.section)
-    section = section or texts[0].section  # sections with nothing in common: where it begins
     return Citation(
         page=place.page,
         slide=place.slide,
         sheet=place.sheet,
         row_start=min(rows) if rows else None,
         row_end=max(rows) + 1 if rows else None,
-        section=section,
+        section=_section(texts),
     )
+
+
+def _section(texts: Sequence[Unit]) -> tuple[str, ...]:
+    """Return the path that holds all of the texts: their own, their parent's, or a range in it."""
+    first, last = texts[0].section, texts[-1].section
+    shared = first
+    for unit in texts:
+        if unit.section is not shared:
+            shared = _shared(shared, unit.section)
+    depth = len(shared)
+    if any(len(unit.section) == depth for unit in texts):
+        return shared
+    return (*shared, f"{first[depth]}{RANGE}{last[depth]}")
 
 
 def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:

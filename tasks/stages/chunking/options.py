@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from index_store.errors import UsageError
 
-CHUNKER_REVISION = "structure-3"
-WINDOW_REVISION = "window-1"
+CHUNKER_REVISION = "structure-4"
+WINDOW_REVISION = "window-2"
 STRUCTURE, WINDOW = "structure", "window"
 MIN_MAX_TOKENS = 32  # below this, headers and overlap leave no room for text
 
@@ -17,7 +17,8 @@ class ChunkOptions:
     Attributes:
         max_tokens: Longest chunk by the embedder's tokenizer, never exceeded.
         overlap_tokens: At most this much of a chunk's end is repeated at the start of the next.
-        min_chars: Chunks with fewer characters are dropped.
+        min_chars: Chunks with fewer characters are dropped from a document that has longer ones;
+            wide characters, such as ideographs, count as two.
         splitter: Where texts are cut: at their structure, or in windows of a fixed size.
         context_line: Whether a chunk begins with the title and the section that it stands in.
 

@@ -89,6 +89,10 @@ class Engine(Protocol):
         """Return one finding per expectation, in order."""
         ...
 
+    def close(self) -> None:
+        """End what it started; calling it twice is harmless."""
+        ...
+
 
 def one_row(**values: float | None) -> Frame:
     """Return a frame of a single row."""

@@ -11,20 +11,24 @@ from tasks.stages.reporting import Finding
 
 
 def judge(
-    storage: Storage, judged: Judged, probe: Probe, options: GateOptions
+    storage: Storage, judged: Judged, probe: Probe, options: GateOptions, engine: Engine
 ) -> tuple[Finding, ...]:
     """Return one finding per expectation.
 
     Raises:
-        UsageError: Great Expectations is asked for and is not installed.
+        UsageError: The engine cannot be loaded.
         CorruptArtifactError: A file is damaged.
         TransientError: The store or the embedder is out of reach.
     """
-    return open_engine(options.engine).check(suites(measure(storage, judged, probe), options))
+    return engine.check(suites(measure(storage, judged, probe), options))
 
 
 def open_engine(name: EngineName) -> Engine:
-    """Return what checks expectations; raises as `judge` does."""
+    """Return what checks expectations; close it at the end.
+
+    Raises:
+        UsageError: Great Expectations is asked for and is not installed.
+    """
     if name is EngineName.GREAT or (name is EngineName.AUTO and is_installed()):
         return GreatEngine()
     return PlainEngine()

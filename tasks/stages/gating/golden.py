@@ -1,7 +1,8 @@
 """Golden questions: questions whose answers are known, asked of every version.
 
 A file of them is YAML (a list of mappings) or CSV (a line each, several values parted by `|`), with
-`question`, and `documents` or `passages` that answer it, and if wanted `id` and `groups`.
+`question`, and `documents` or `passages` that answer it, and if wanted `id`, `groups` and, for
+evaluations of answers, `answer`.
 
 Invariants: a target is met by the first hit that is of its document or holds its passage; the
 figures of a question lie in [0, 1].
@@ -23,7 +24,8 @@ from index_store.records import Hit
 from index_store.search_options import Question, SearchOptions
 from index_store.snapshot import Snapshot
 
-FIELDS = frozenset({"id", "question", "documents", "passages", "groups"})
+FIELDS = frozenset({"id", "question", "documents", "passages", "groups", "answer"})
+TEXTS = ("id", "question", "answer")  # fields of one text; the others hold several
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,7 @@ class GoldenQuestion:
         documents: Uris of documents that answer it.
         passages: Texts that answer it, found in a chunk whatever its blanks and capitals.
         groups: Groups of the reader; None leaves rights aside.
+        answer: The answer that is right, for evaluations; empty when nobody wrote one.
     """
 
     id: str
@@ -43,6 +46,7 @@ class GoldenQuestion:
     documents: tuple[str, ...] = ()
     passages: tuple[str, ...] = ()
     groups: frozenset[str] | None = None
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +70,12 @@ class QuestionScore:
     top: tuple[str, ...] = ()
 
 
-def read_golden(path: str) -> tuple[GoldenQuestion, ...]:
+def read_golden(path: str, *, needs_targets: bool = True) -> tuple[GoldenQuestion, ...]:
     """Read a file of golden questions.
+
+    Args:
+        path: The file.
+        needs_targets: Whether each question must name documents or passages.
 
     Raises:
         UsageError: It cannot be read; every problem is listed with the number of its question.
@@ -79,6 +87,12 @@ def read_golden(path: str) -> tuple[GoldenQuestion, ...]:
     rows = _csv_rows(data) if path.lower().endswith(".csv") else _yaml_rows(data, path)
     problems: list[str] = []
     questions = [_question(number, row, problems) for number, row in enumerate(rows, start=1)]
+    if needs_targets:
+        problems += [
+            f"question {number}: it names neither documents nor passages that answer it"
+            for number, question in enumerate(questions, start=1)
+            if not question.documents and not question.passages
+        ]
     names = [question.id for question in questions]
     problems += [
         f"id {name!r} is given twice" for name in sorted({*names}) if names.count(name) > 1
@@ -186,7 +200,7 @@ def _csv_rows(data: str) -> list[Mapping[str, Any]]:
     return [
         {
             name: value
-            if name in ("id", "question")
+            if name in TEXTS
             else [part.strip() for part in value.split("|") if part.strip()]
             for name, value in row.items()
             if isinstance(name, str) and value
@@ -215,8 +229,6 @@ def _question(number: int, row: Mapping[str, Any], problems: list[str]) -> Golde
     documents, passages = _texts(row.get("documents")), _texts(row.get("passages"))
     if not question:
         problems.append(f"{told}: it asks nothing")
-    if not documents and not passages:
-        problems.append(f"{told}: it names neither documents nor passages that answer it")
     groups = row.get("groups")
     return GoldenQuestion(
         id=str(row.get("id") or number),
@@ -224,6 +236,7 @@ def _question(number: int, row: Mapping[str, Any], problems: list[str]) -> Golde
         documents=documents,
         passages=passages,
         groups=None if groups is None else frozenset(_texts(groups)),
+        answer=str(row.get("answer") or "").strip(),
     )
 
 

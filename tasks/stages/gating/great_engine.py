@@ -1,23 +1,24 @@
 """Checks expectations with Great Expectations; the one door to it.
 
-It takes seconds to load, so it is imported when suites are checked and never before. Its analytics
-are off before it is loaded, its progress bars too; nothing is looked up or sent. Its Data Docs load
-parts of their pages from other hosts, so a version gets our own page instead, which needs none.
+It takes seconds and hundreds of MiB to load, so it is loaded in a process of its own, which begins
+as soon as the engine is opened and ends when its work is done: it loads while documents are read,
+and leaves nothing behind in the process of the run.
 """
 
-import os
-import warnings
+import json
+import subprocess
+import sys
+import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
-from types import ModuleType
 from typing import Any
 
 from index_store.errors import UsageError
-from tasks.stages.gating.expectation import Expectation, Kind, Severity, Suite, finding
+from tasks.stages.gating.expectation import Expectation, Severity, Suite, finding
 from tasks.stages.reporting import Finding
 
 PACKAGE = "great_expectations"
-NO_ANALYTICS = "GX_ANALYTICS_ENABLED"
+_CHILD = "tasks.stages.gating.great_child"
 
 
 def is_installed() -> bool:
@@ -26,7 +27,7 @@ def is_installed() -> bool:
 
 
 class GreatEngine:
-    """Checks suites with Great Expectations.
+    """Checks suites with Great Expectations; safe for threads.
 
     Raises:
         UsageError: It is not installed.
@@ -38,54 +39,77 @@ class GreatEngine:
                 "setting 'gate_engine': great-expectations is not installed; install "
                 "nightpress[gates], or set gate_engine to auto or built-in"
             )
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[str] | None = _start()
 
     def check(self, suites: Sequence[Suite]) -> tuple[Finding, ...]:
-        """Return one finding per expectation that is not off, in order."""
-        os.environ[NO_ANALYTICS] = "false"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what it and its packages have to say to developers
-            import great_expectations as gx  # noqa: PLC0415 - loads for seconds
-            import pandas as pd  # noqa: PLC0415 - likewise
-            from great_expectations.data_context.types.base import (  # noqa: PLC0415 - likewise
-                ProgressBarsConfig,
+        """Return one finding per expectation that is not off, in order.
+
+        Raises:
+            UsageError: Great Expectations cannot be loaded, or fails.
+        """
+        asked = [suite for suite in suites if _watched(suite)]
+        with self._lock:
+            child, self._child = self._child or _start(), None
+        try:
+            answer, trouble = child.communicate(json.dumps([_as_json(suite) for suite in asked]))
+        finally:
+            _end(child)
+        if child.returncode:
+            last = trouble.strip().splitlines()[-1:] or [f"exit code {child.returncode}"]
+            raise UsageError(
+                f"Great Expectations failed: {last[0]}; set gate_engine to built-in to check the "
+                "same expectations without it"
             )
-
-            context = gx.get_context(mode="ephemeral")
-            context.variables.progress_bars = ProgressBarsConfig(globally=False)
-            source = context.data_sources.add_pandas("version")
-            return tuple(
-                result for suite in suites for result in _check_suite(gx, pd, source, suite)
-            )
-
-
-def _check_suite(gx: ModuleType, pd: ModuleType, source: Any, suite: Suite) -> list[Finding]:  # noqa: ANN401 - foreign
-    watched = [each for each in suite.expectations if each.severity is not Severity.OFF]
-    if not watched:
-        return []
-    asset = source.add_dataframe_asset(suite.name)
-    frame = pd.DataFrame(dict(suite.frame.columns), dtype="float64")
-    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
-    made = gx.ExpectationSuite(name=suite.name)
-    for expectation in watched:
-        made.add_expectation(_translated(gx, expectation))
-    results = {each.expectation_config.meta["name"]: each for each in batch.validate(made).results}
-    return [
-        finding(
-            each,
-            suite.frame,
-            passed=bool(results[each.name].success) or not frame[each.column].notna().any(),
+        passed: dict[str, bool] = json.loads(answer)
+        return tuple(
+            finding(each, suite.frame, passed=passed[each.name])
+            for suite in asked
+            for each in _watched(suite)
         )
-        for each in watched
-    ]
+
+    def close(self) -> None:
+        """End a process that was not needed; calling it twice is harmless."""
+        with self._lock:
+            child, self._child = self._child, None
+        if child is not None:
+            _end(child)
 
 
-def _translated(gx: ModuleType, expectation: Expectation) -> Any:  # noqa: ANN401 - foreign
-    bounds = {"min_value": expectation.least, "max_value": expectation.most}
-    about = {"meta": {"name": expectation.name}, "notes": expectation.protects}
-    if expectation.kind is Kind.MEAN:
-        return gx.expectations.ExpectColumnMeanToBeBetween(
-            column=expectation.column, **bounds, **about
-        )
-    return gx.expectations.ExpectColumnValuesToBeBetween(
-        column=expectation.column, mostly=expectation.mostly, **bounds, **about
+def _start() -> subprocess.Popen[str]:
+    return subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-P", "-m", _CHILD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    child.kill()
+    with child:  # closes its pipes and waits
+        pass
+
+
+def _watched(suite: Suite) -> list[Expectation]:
+    return [each for each in suite.expectations if each.severity is not Severity.OFF]
+
+
+def _as_json(suite: Suite) -> dict[str, Any]:
+    return {
+        "name": suite.name,
+        "columns": {name: list(values) for name, values in suite.frame.columns.items()},
+        "expectations": [
+            {
+                "name": each.name,
+                "column": each.column,
+                "kind": each.kind.value,
+                "least": each.least,
+                "most": each.most,
+                "mostly": each.mostly,
+                "protects": each.protects,
+            }
+            for each in _watched(suite)
+        ],
+    }

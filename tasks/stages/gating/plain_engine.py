@@ -26,6 +26,9 @@ class PlainEngine:
             if expectation.severity is not Severity.OFF
         )
 
+    def close(self) -> None:
+        """Nothing was started."""
+
 
 def _holds(expectation: Expectation, frame: Frame) -> bool:
     known = [value for value in frame.columns[expectation.column] if value is not None]

@@ -18,6 +18,7 @@ from index_store.snapshot import Snapshot, SnapshotOptions
 from index_store.storage.base import Storage
 from tasks.stages.gating.comparison import Compared, Side, compare
 from tasks.stages.gating.evidence import Judged, Probe
+from tasks.stages.gating.expectation import Engine
 from tasks.stages.gating.gate import judge
 from tasks.stages.gating.options import PROBE_TEXTS, GateOptions
 from tasks.stages.run_options import RunOptions
@@ -51,6 +52,7 @@ def put_through_gates(
     embedder: Embedder,
     vectors: EmbeddingStore,
     options: RunOptions,
+    engine: Engine,
 ) -> Compared:
     """Judge a version by every expectation and every question.
 
@@ -75,7 +77,7 @@ def put_through_gates(
         probe = Probe(
             embedder=embedder, vectors=vectors, texts=_probe_texts(embedder, options.gates)
         )
-        findings = judge(storage, judged, probe, options.gates)
+        findings = judge(storage, judged, probe, options.gates, engine)
         new = Side(snapshot=snapshot, embedder=embedder)
         compared = compare(new, _live_side(storage, trial, new, options, stack), options.gates)
     return Compared(findings=findings + compared.findings, figures=compared.figures)

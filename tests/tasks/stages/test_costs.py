@@ -4,13 +4,21 @@ import base64
 import re
 
 import orjson
+import pytest
 from lxml import etree
 
 from index_store.artifacts import Artifact
 from index_store.layout import report_key
 from index_store.log_records import LogState, PublishedVersion
 from index_store.storage.memory import MemoryStorage
-from tasks.stages.costs import NightCost, cost_history, costs_markdown, costs_svg
+from tasks.stages.costs import (
+    NightCost,
+    SourceCost,
+    cost_history,
+    costs_markdown,
+    costs_svg,
+    source_totals,
+)
 
 DAY_MS = 86_400_000
 
@@ -75,3 +83,42 @@ def test_the_history_is_read_from_reports_and_passes_over_what_has_none():
         ("1970-01-04", 3, 1.5),
     ]
     assert cost_history(storage, "docs", LogState(versions=versions), nights=1) == found[1:]
+
+
+def of_sources(day: int, **spent: float | None) -> NightCost:
+    sources = {name: SourceCost(tokens=100, spent=amount) for name, amount in spent.items()}
+    known = None not in spent.values()
+    return NightCost(
+        at_ms=day * DAY_MS,
+        version=f"{day:064x}",
+        tokens=100 * len(spent),
+        night_tokens=0,
+        told_tokens=100,
+        spent=sum(amount or 0.0 for amount in spent.values()) if known else None,
+        sources=sources,
+    )
+
+
+def test_a_bar_has_a_part_for_every_source_and_the_table_adds_them_up():
+    told = [of_sources(1, law=1.0, wages=3.0), of_sources(2, law=2.0)]
+    assert heights(costs_svg(told)) == [40.0, 120.0, 80.0]  # the same colour at the bottom
+    page = costs_markdown(told)
+    assert page.index("| law | 200 | 3.0000 |") < page.index("| wages | 100 | 3.0000 |")
+    assert "| 1970-01-02 | 000000000000 | 200 | 100 | 0 | 4.0000 |" in page
+
+
+def test_the_dearest_sources_have_colours_and_the_others_share_one():
+    spent = {f"s{number}": 10.0 - number for number in range(9)}
+    picture = costs_svg([of_sources(1, **spent)])
+    assert len(heights(picture)) == 6
+    assert "s4: " in picture
+    assert "s5: " not in picture
+    assert sum(heights(picture)) == pytest.approx(160.0, abs=1.0)
+
+
+def test_what_has_no_price_is_called_unknown_and_not_nothing():
+    told = [of_sources(1, law=1.0), of_sources(2, law=None, wages=None)]
+    page = costs_markdown(told)
+    assert "2 nights cost 1.0000 together, not counting 1 whose price was not known." in page
+    assert "| 200 | 100 | 0 | unknown |" in page
+    assert source_totals(told)["law"] == SourceCost(tokens=200, spent=None)

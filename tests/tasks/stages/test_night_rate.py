@@ -2,12 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import get_args
 
 import pytest
 from mistralai.client import Mistral
+from mistralai.client.models import (
+    BatchJobStatus,
+    BatchRequest,
+    CreateBatchJobRequest,
+    EmbeddingRequest,
+)
 from pydantic import SecretStr
 
-from index_store.embedders.remote.batch_jobs import BatchJobs
+from index_store.embedders.remote.batch_jobs import FINAL, BatchJobs
 from index_store.embedders.remote.options import RemoteOptions
 from index_store.errors import StoppedError, UsageError
 from index_store.layout import batch_jobs_prefix
@@ -15,6 +22,7 @@ from tasks.stages.embedding import EmbeddingCounts
 from tasks.stages.night_rate import NightClocks, NightDesk
 from tasks.stages.purse import Purse
 from tasks.stages.run_options import NightOptions
+from tasks.stages.spending import Spend
 from tests.support.embedding_batches import NightBehaviour
 from tests.support.embedding_desk import PRICE, ServedDesk, desk, words
 from tests.support.embedding_server import KEY, Behaviour
@@ -81,7 +89,8 @@ def test_all_texts_come_at_half_the_price_and_nothing_is_left_behind():
     with night(shuffled=True) as it:
         counts = it.pass_by()
         it.it.assert_right(TEXTS)
-        assert (counts.texts, counts.tokens, counts.night_tokens) == (100, TOKENS, TOKENS)
+        assert (counts.texts, counts.tokens) == (100, TOKENS)
+        assert counts.spends == {".": Spend(tokens=TOKENS, told=TOKENS, night=TOKENS)}
         assert it.purse.spent == pytest.approx(0.5 * TOKENS * PRICE / 1_000_000)
         assert it.finish_directly().requests == 0
         assert len(it.it.server.batches.jobs) == 3
@@ -121,7 +130,9 @@ def test_what_did_not_come_is_embedded_directly_and_the_purse_paid_for_what_came
 
 def test_a_job_that_the_provider_has_forgotten_is_forgotten_too_but_counts_as_paid():
     with night(forgetful=True) as it:
-        assert it.pass_by() == EmbeddingCounts()
+        counts = it.pass_by()
+        assert counts.texts == 0
+        assert counts.spends == {".": Spend(tokens=TOKENS, night=TOKENS)}
         assert it.purse.spent == pytest.approx(0.5 * TOKENS * PRICE / 1_000_000)
         assert it.finish_directly().texts == 100
         assert it.records() == 0
@@ -197,6 +208,32 @@ def test_the_budget_is_not_passed_by_a_job():
         with pytest.raises(StoppedError, match="budget of 0.0001 would be passed"):
             it.pass_by()
         assert it.it.server.batches.jobs == {}
+
+
+def test_what_is_sent_and_expected_agrees_with_the_types_of_mistrals_own_client():
+    with night() as it:
+        it.pass_by()
+        for wanted in it.it.server.batches.wanted:
+            assert wanted.keys() <= CreateBatchJobRequest.model_fields.keys()
+            parsed = CreateBatchJobRequest.model_validate(wanted)
+            assert parsed.endpoint == "/v1/embeddings"
+            assert parsed.metadata == wanted["metadata"]
+    jobs = BatchJobs("http://127.0.0.1:9/v1", "test", 16, RemoteOptions())
+    line = BatchRequest.model_validate_json(jobs.line(7, ["one", "two"]))
+    jobs.close()
+    assert line.custom_id == "7"
+    assert EmbeddingRequest.model_validate(line.body).inputs == ["one", "two"]
+    known, _ = get_args(BatchJobStatus)
+    going_on = {"QUEUED", "RUNNING", "CANCELLATION_REQUESTED"}
+    assert set(get_args(known)) == FINAL | going_on
+
+
+def test_a_line_that_tells_no_status_is_judged_by_what_it_holds():
+    with night(says_status=False, failing=frozenset({1})) as it:
+        counts = it.pass_by()
+        assert 0 < counts.texts < 100
+        it.finish_directly()
+        it.it.assert_right(TEXTS)
 
 
 def test_mistrals_own_client_understands_the_jobs_of_these_tests():

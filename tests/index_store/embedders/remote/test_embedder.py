@@ -16,6 +16,7 @@ from index_store.embedders.remote.embedder import BROKEN_ANSWERS, RemoteEmbedder
 from index_store.embedders.remote.options import PaceOptions, RemoteOptions
 from index_store.errors import RefusedInputError, StoppedError, TransientError, UsageError
 from tests.contracts.embedder_contract import EmbedderContract
+from tests.support.certificates import self_signed
 from tests.support.embedding_faults import BUSY_ANSWERS, FAULTS, HOSTILE, WRONG_ANSWERS
 from tests.support.embedding_server import KEY, Behaviour, EmbeddingServer
 
@@ -232,3 +233,23 @@ def test_bad_certificates_are_the_persons_mistake(tmp_path: Path):
     options = RemoteOptions(ca_bundle=str(tmp_path / "missing.pem"))
     with pytest.raises(UsageError, match="proxy, certificates or key"):
         RemoteEmbedder("mistral", "", options)
+
+
+def test_requests_go_through_a_proxy_and_trust_an_authority_of_ones_own(tmp_path: Path):
+    with EmbeddingServer(Behaviour()).running() as proxy:
+        options = RemoteOptions(
+            base_url="http://provider.invalid/v1", key=SecretStr(KEY), proxy=proxy.ollama_url
+        )
+        embedder = RemoteEmbedder("mistral", "test@16", options)
+        assert np.allclose(embedder.embed(TEXTS)[1], proxy.true_vector(TEXTS[1]), atol=1e-6)
+        embedder.close()
+    certificate, key = self_signed(tmp_path)
+    with EmbeddingServer(Behaviour(), certificate=(certificate, key)).running() as server:
+        trusting = RemoteOptions(
+            base_url=server.url, key=SecretStr(KEY), ca_bundle=str(certificate), pace=QUICK
+        )
+        embedder = RemoteEmbedder("mistral", "test@16", trusting)
+        assert np.allclose(embedder.embed(TEXTS)[0], server.true_vector(TEXTS[0]), atol=1e-6)
+        embedder.close()
+        with pytest.raises(UsageError, match="not trusted; name the file .* embed_ca_bundle"):
+            RemoteEmbedder("mistral", "test@16", replace(trusting, ca_bundle="")).embed(TEXTS)

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from index_store.embedders.remote.keepers import SharedPace
 from index_store.embedders.remote.options import PaceOptions
 from index_store.embedders.remote.pace import (
     WINDOW_S,
     Allowed,
-    SharedPace,
     calmed,
     corrected,
     held_back,
     place,
-    whole_share,
+    room,
 )
 from index_store.errors import UsageError
 from tests.support.simulated_pace import Night, simulate
@@ -28,7 +28,8 @@ TAKE = """
 import json, sys
 from pathlib import Path
 from index_store.embedders.remote.options import PaceOptions
-from index_store.embedders.remote.pace import SharedPace, place
+from index_store.embedders.remote.keepers import SharedPace
+from index_store.embedders.remote.pace import place
 pace, options = SharedPace(Path(sys.argv[1])), PaceOptions(requests_per_minute=60)
 def step(allowed):
     after, taken = place(allowed, options, 1, 1000.0)
@@ -60,6 +61,7 @@ def test_no_minute_passes_a_limit(sizes: list[int], requests: int, tokens: int):
     [
         (Night(requests_per_minute=60, tokens_per_minute=200_000, texts_tokens=18), "requests"),
         (Night(requests_per_minute=60, tokens_per_minute=200_000, texts_tokens=512), "tokens"),
+        (Night(requests_per_minute=60, tokens_per_minute=200_000, texts_tokens=60), "tokens"),
         (Night(requests_per_minute=600, tokens_per_minute=1_000_000, texts_tokens=512), "tokens"),
     ],
 )
@@ -71,13 +73,32 @@ def test_steady_use_reaches_the_binding_limit_though_the_provider_counts_otherwi
     assert seen.refused_share <= 0.01
 
 
-def test_whole_requests_fill_a_minute():
-    tokens = PaceOptions(requests_per_minute=60, tokens_per_minute=200_000)
-    assert 13 * whole_share(16_000, tokens) == pytest.approx(0.985 * 200_000, abs=13)
-    assert whole_share(16_000, PaceOptions()) == 16_000
+def test_the_last_request_of_a_minute_is_what_is_left_of_it():
+    options = PaceOptions(requests_per_minute=60, tokens_per_minute=200_000)
+    allowed, sizes = Allowed(), []
+    for _ in range(14):
+        sizes.append(room(allowed, options, 16_000, 1000.0, surprise=0.0))
+        allowed, taken = place(allowed, options, sizes[-1], 1000.0, surprise=0.0)
+    assert sizes == [*[16_000] * 12, pytest.approx(8_000), 16_000]
+    assert taken.at == pytest.approx(1000.0 + WINDOW_S)
+
+
+def test_doubt_about_what_the_provider_counts_keeps_its_distance_to_the_limit():
+    options = PaceOptions(tokens_per_minute=60_000)
+    allowed, taken = place(Allowed(), options, 50_000, 1000.0, surprise=0.04)
+    left = room(allowed, options, 20_000, 1000.0, surprise=0.04)
+    assert left == pytest.approx(9_600 - (2_000**2 + 400**2) ** 0.5)
+    counted = corrected(allowed, options, taken, 50_000)
+    assert room(counted, options, 20_000, 1000.0, surprise=0.04) == pytest.approx(9_200)
+
+
+def test_a_request_is_full_where_tokens_do_not_bind_or_little_is_left():
+    assert room(Allowed(), PaceOptions(), 16_000, 1000.0) == 16_000
     few = PaceOptions(requests_per_minute=10, tokens_per_minute=200_000)
-    assert whole_share(16_000, few) == 16_000
-    assert whole_share(16_000, PaceOptions(tokens_per_minute=5_000)) == 4_925
+    assert room(Allowed(), few, 16_000, 1000.0) == 16_000
+    little = PaceOptions(tokens_per_minute=18_000)
+    allowed, _ = place(Allowed(), little, 16_000, 1000.0)
+    assert room(allowed, little, 16_000, 1000.0) == 16_000  # of the next minute
 
 
 def test_what_the_provider_counted_takes_the_place_of_what_was_expected():

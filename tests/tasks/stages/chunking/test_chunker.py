@@ -43,6 +43,23 @@ def test_short_document_is_one_chunk_as_a_person_would_read_it():
     assert chunk.citation.section == ("Title",)
 
 
+def test_fragments_are_dropped_beside_longer_chunks_only():
+    options = ChunkOptions(max_tokens=64, overlap_tokens=16, min_chars=50)
+    pages = [paragraph("7", page=1), paragraph(sentences("apple", 2), page=2)]
+    assert [chunk.citation.page for chunk in chunks(pages, options)] == [2]
+    assert [chunk.text for chunk in chunks([paragraph("Closed on Mondays.")], options)] == [
+        "Closed on Mondays."
+    ]
+
+
+def test_an_ideograph_says_as_much_as_two_letters():
+    options = ChunkOptions(max_tokens=64, overlap_tokens=16, min_chars=50)
+    japanese = "図書館は毎週月曜日に閉まります。返却は入口の箱へ。"
+    assert len(japanese) < 50
+    pages = [paragraph(japanese, page=1), paragraph(sentences("apple", 2), page=2)]
+    assert [chunk.citation.page for chunk in chunks(pages, options)] == [1, 2]
+
+
 def test_chunks_name_the_heading_path_that_holds_for_all_their_text():
     found = chunks(
         [
@@ -63,7 +80,7 @@ def test_chunks_name_the_heading_path_that_holds_for_all_their_text():
         assert {chunk.citation.section for chunk in found if fruit in chunk.text} == {section}
 
 
-def test_small_sections_share_a_chunk_and_its_common_path():
+def test_small_sections_share_a_chunk_that_cites_from_the_first_to_the_last():
     (chunk,) = chunks(
         [
             heading("Book"),
@@ -73,7 +90,7 @@ def test_small_sections_share_a_chunk_and_its_common_path():
             paragraph("A pear."),
         ]
     )
-    assert chunk.citation.section == ("Book",)
+    assert chunk.citation.section == ("Book", "One – Two")
 
 
 def test_heading_stands_with_the_text_that_follows():
@@ -187,7 +204,6 @@ def test_short_chunks_are_dropped_at_the_limit():
     page = [paragraph("x" * 49, page=1), paragraph("y" * 50, page=2)]
     found = chunks(page, ChunkOptions())
     assert [chunk.citation.page for chunk in found] == [2]
-    assert chunks(page[:1], ChunkOptions()) == []
     assert len(chunks(page, ChunkOptions(min_chars=0))) == 2
 
 

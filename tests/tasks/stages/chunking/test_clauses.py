@@ -96,6 +96,34 @@ def test_chunks_cite_the_article_that_they_stand_in():
     assert cited == {("Contract", f"Article {number}") for number in range(1, 5)}
 
 
+def test_a_chunk_over_several_clauses_cites_from_the_first_to_the_last():
+    clauses = [
+        paragraph(f"Article {part}.{n} Each party keeps rule {part * n}.")
+        for part in (1, 2, 3)
+        for n in range(1, 12)
+    ]
+    options = ChunkOptions(max_tokens=64, overlap_tokens=0, min_chars=0)
+    found = chunk_document(ParsedDocument(elements=tuple(clauses)), options, PieceTokenizer())
+    assert len(found) > 3
+    for chunk in found:
+        lines = chunk.text.splitlines()
+        assert len(lines) > 1
+        assert chunk.citation.section == (f"{lines[0].rstrip('.')}. – {lines[-1].rstrip('.')}.",)
+
+
+def test_a_range_of_clauses_stands_below_what_they_share():
+    heading = Element(kind=ElementKind.HEADING, text="Contract", level=1)
+    clauses = [paragraph(f"Article {number}. Rule.") for number in (1, 2, 3)]
+    options = ChunkOptions(min_chars=0)
+    parsed = ParsedDocument(elements=(heading, *clauses))
+    (chunk,) = chunk_document(parsed, options, PieceTokenizer())
+    assert chunk.citation.section == ("Contract", "Article 1. Rule. – Article 3. Rule.")
+    preamble = paragraph("Between the parties.")
+    parsed = ParsedDocument(elements=(heading, preamble, *clauses))
+    (chunk,) = chunk_document(parsed, options, PieceTokenizer())
+    assert chunk.citation.section == ("Contract",)
+
+
 def test_a_heading_ends_the_clauses_before_it():
     heading = Element(kind=ElementKind.HEADING, text="Annex", level=1)
     elements = (paragraph("Article 1. Rule." + LONG), heading, paragraph("Text." + LONG))

@@ -1,7 +1,11 @@
+from contextlib import closing
+from pathlib import Path
+
+import psutil
 import pytest
 
 from index_store.errors import UsageError
-from tasks.stages.gating.expectation import Expectation, Frame, Kind, Severity, Suite
+from tasks.stages.gating.expectation import Engine, Expectation, Frame, Kind, Severity, Suite
 from tasks.stages.gating.great_engine import GreatEngine
 from tasks.stages.gating.options import parse_severities
 from tasks.stages.gating.plain_engine import PlainEngine
@@ -36,13 +40,35 @@ SUITE = Suite(
 NOT_MET = ["s/outside", "s/mostly not", "s/mean not", "s/warned"]
 
 
-@pytest.mark.parametrize("engine", [PlainEngine(), GreatEngine()], ids=["plain", "great"])
-def test_both_engines_find_the_same(engine: PlainEngine | GreatEngine):
-    found = engine.check([SUITE])
+@pytest.mark.parametrize("kind", [PlainEngine, GreatEngine])
+def test_both_engines_find_the_same(kind: type[Engine]):
+    with closing(kind()) as engine:
+        found = engine.check([SUITE])
     assert [each.check for each in found if not each.passed] == NOT_MET
     assert [each.check for each in found if each.blocks] == NOT_MET[:-1]
     assert "s/off" not in {each.check for each in found}
     assert len(found) == len(SUITE.expectations) - 1
+
+
+def test_an_engine_that_was_not_needed_leaves_no_process():
+    engine = GreatEngine()
+    (child,) = psutil.Process().children()
+    engine.close()
+    engine.close()
+    assert not child.is_running()
+    assert not psutil.Process().children()
+
+
+def test_a_library_that_cannot_be_loaded_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    Path(tmp_path, "great_expectations.py").write_text("raise ImportError('half installed')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with (
+        closing(GreatEngine()) as engine,
+        pytest.raises(UsageError, match="half installed; set gate"),
+    ):
+        engine.check([SUITE])
 
 
 def test_a_finding_says_what_was_expected_and_where_it_was_not_met():
