@@ -1,5 +1,6 @@
 """What `nightpress deploy` decides before it asks a server anything."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -9,6 +10,7 @@ import yaml
 from prefect.server.schemas.schedules import CronSchedule
 
 from flows.deployment_plan import DeployOptions, laid_over, plan_deployment, run_parameters
+from flows.deployment_server import base_template
 from flows.settings import NightSettings, Settings
 from index_store.errors import UsageError
 
@@ -136,3 +138,21 @@ def test_plain_values_are_laid_over_each_other():
         "a": {"b": 1, "c": [{"name": "x", "n": 5}, 2], "e": 6},
         "d": 3,
     }
+
+
+@pytest.mark.parametrize("kind", ["process", "docker", "kubernetes"])
+def test_work_pools_take_what_their_files_say(kind: str):
+    plan = plan_deployment(settings(), DeployOptions(file=FILE, pool_kind=kind))
+    template = base_template(plan.pool)
+    variables = template["variables"]["properties"]
+    for name, value in plan.pool.job_variables.items():
+        assert variables[name]["default"] == value
+    if kind == "kubernetes":
+        pod = template["job_configuration"]["job_manifest"]["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert container["image"] == "{{ image }}", "what Prefect fills in is still there"
+        assert container["envFrom"] == [{"secretRef": {"name": "nightpress", "optional": True}}]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+    unknown = replace(plan.pool, job_variables={"colour": "green"})
+    with pytest.raises(UsageError, match="has no variable 'colour'"):
+        base_template(unknown)
