@@ -1,7 +1,8 @@
 """A collection of any size made from the sentences of the example documents, and its next night.
 
 Invariants: the same numbers give the same bytes; every document has a sentence that stands nowhere
-else, so that it can be asked for, and missed.
+else, so that it can be asked for, and missed; all else in it comes from one example document, so
+that it keeps its language when it is rewritten.
 """
 
 import random
@@ -12,6 +13,7 @@ from pathlib import Path
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "documents"
 PER_FOLDER = 200
 SENTENCES_PER_PARAGRAPH = 4
+FEWEST_SENTENCES = 40  # of an example document that others are made from
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -79,10 +81,11 @@ def _path(folder: Path, number: int) -> Path:
     return folder / f"{number // PER_FOLDER:04d}" / f"{number:07d}.md"
 
 
-def _text(number: int, edition: int, characters: int, sentences: list[str]) -> str:
+def _text(number: int, edition: int, characters: int, sources: list[list[str]]) -> str:
     drawn = random.Random(f"{number} {edition}")  # noqa: S311 - not a secret
     parts = [f"# Document {number}", own_sentence(number, edition)]
     length = sum(map(len, parts))
+    sentences = sources[number % len(sources)]
     while length < characters:
         paragraph = " ".join(drawn.choices(sentences, k=SENTENCES_PER_PARAGRAPH))
         parts.append(paragraph)
@@ -90,14 +93,16 @@ def _text(number: int, edition: int, characters: int, sentences: list[str]) -> s
     return "\n\n".join(parts) + "\n"
 
 
-def _sentences() -> list[str]:
-    """Return the sentences of the example documents that are plain text, in a fixed order."""
-    found: list[str] = []
+def _sentences() -> list[list[str]]:
+    """Return the sentences of each example document that is long plain text, in a fixed order."""
+    found: list[list[str]] = []
     for path in sorted(EXAMPLES.rglob("*")):
         if path.suffix in (".txt", ".md"):
             text = " ".join(_decoded(path).split())
-            found += [part for part in _SENTENCE.split(text) if 20 <= len(part) <= 400]
-    return sorted(set(found))
+            parts = {part for part in _SENTENCE.split(text) if 20 <= len(part) <= 400}
+            if len(parts) >= FEWEST_SENTENCES:
+                found.append(sorted(parts))
+    return found
 
 
 def _decoded(path: Path) -> str:
