@@ -5,18 +5,20 @@ has a connection to close it, but goes on answering for a while; then it takes n
 finishes what is under way, and ends. A second signal skips the while; Ctrl-C does so at once.
 """
 
+import asyncio
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import FrameType
+from typing import cast
 
 import uvicorn
 
 from index_store.errors import UsageError
 from retriever.options import RetrieverOptions
-from retriever.patience import protocols
+from retriever.patience import PatientHttp, protocols
 from retriever.service import create_app
 
 GRACE_S = 30  # how long requests that are under way may take after that
@@ -51,11 +53,36 @@ class DrainingServer(uvicorn.Server):
             return
         super().handle_exit(sig, frame)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take what the system has accepted already, then end; see uvicorn."""
+        accepted = [each for listening in sockets or [] for each in _accepted(listening)]
+        joining = asyncio.gather(*map(self._join, accepted))
+        await super().shutdown(sockets)  # stops to listen before anything else can happen
+        await joining
+
+    async def _join(self, connection: socket.socket) -> None:
+        """Have the only request of a connection answered."""
+        known = {"server_state": self.server_state, "app_state": self.lifespan.state}
+        protocol = self.config.http_protocol_class(config=self.config, **known)  # type: ignore[call-arg]
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(lambda: protocol, connection)
+        cast("PatientHttp", protocol).shutdown()
+
     async def on_tick(self, counter: int) -> bool:
         """Tell, ten times a second, whether it is time to end."""
         if self._drained_at is not None and time.monotonic() >= self._drained_at:
             self.should_exit = True
         return await super().on_tick(counter)
+
+
+def _accepted(listening: socket.socket) -> Iterator[socket.socket]:
+    """Yield the connections that wait to be taken."""
+    listening.setblocking(False)  # noqa: FBT003 - the standard library's own
+    with suppress(OSError):  # none is left
+        while True:
+            connection, _ = listening.accept()
+            connection.setblocking(False)  # noqa: FBT003 - likewise
+            yield connection
 
 
 def serve(options: RetrieverOptions) -> None:

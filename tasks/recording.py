@@ -4,12 +4,15 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from prefect.artifacts import create_markdown_artifact
+
 from index_store.clock import system_clock_ms
 from index_store.collections import check_format
 from index_store.errors import IndexStoreError, StoppedError
 from index_store.storage.opening import open_storage
 from tasks.references import Timeline
 from tasks.stages.compaction_run import CompactRunOptions
+from tasks.stages.morning.artifacts import stopped_markdown
 from tasks.stages.run_options import RunOptions
 from tasks.stages.run_records import RunEnd, RunRecord, write_record
 
@@ -46,7 +49,22 @@ def recorded(
             write_record(storage, record)
         except IndexStoreError as failure:
             logger.warning("the record of run %s could not be written: %s", options.run, failure)
+        if record.end is not RunEnd.INTERRUPTED:
+            _show(record)
         raise
+
+
+def _show(record: RunRecord) -> None:
+    """Say in the UI what stopped the run; a server that is out of reach changes nothing."""
+    name = "".join(mark if mark.isalnum() else "-" for mark in record.collection)
+    try:
+        create_markdown_artifact(
+            key=f"{name}-summary",
+            markdown=stopped_markdown(record),
+            description="What stopped this run",
+        )
+    except Exception as failure:  # noqa: BLE001 - what stopped the run is what must be told
+        logger.warning("what stopped run %s is not shown: %s", record.run, failure)
 
 
 def _end_of(error: BaseException) -> RunEnd:
@@ -57,6 +75,9 @@ def _end_of(error: BaseException) -> RunEnd:
 
 
 def _told(error: BaseException) -> str:
+    if not isinstance(error, Exception):
+        by = "Ctrl-C" if isinstance(error, KeyboardInterrupt) else type(error).__name__
+        return f"told to end ({by})"
     told = " ".join(str(error).split()) or type(error).__name__
     known = isinstance(error, IndexStoreError)
     return (told if known else f"{type(error).__name__}: {told}")[:REASON_CHARS]

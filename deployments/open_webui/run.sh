@@ -30,7 +30,7 @@ export OPENAI_API_BASE_URL=http://127.0.0.1:$retriever_port/v1 OPENAI_API_KEY=no
 export WEBUI_SECRET_KEY=only-on-this-machine NIGHTPRESS_URL=http://127.0.0.1:$retriever_port
 DATA_DIR=$(cd "$home/data" && pwd) "$home/venv/bin/open-webui" serve --host 127.0.0.1 --port "$port" >"$home/open-webui.log" 2>&1 &
 started+=($!)
-for _ in $(seq 180); do
+for _ in $(seq 600); do
   curl -fs -o /dev/null "http://127.0.0.1:$port/health" && break
   kill -0 "${started[@]}" 2>/dev/null || { tail -5 "$home"/*.log >&2; exit 1; }
   sleep 1

@@ -4,7 +4,8 @@ Invariants: sources come before the first word; nothing found is said without as
 an answer cites and was never sent is flagged at its end.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ async def answer(
     *,
     limits: Mapping[str, float | int | None],
     with_list: bool,
-) -> AsyncIterator[Part]:
+) -> AsyncGenerator[Part]:
     """Yield the parts of an answer.
 
     Args:
@@ -77,12 +78,13 @@ async def answer(
         yield Part(kind=PartKind.TEXT, text=said)
     else:
         messages = prompt(asked, sources, language, options)
-        async for piece in backend.stream(messages, limits):
-            if piece.reasoning:
-                yield Part(kind=PartKind.THINKING, text=piece.reasoning)
-            if piece.text:
-                said += piece.text
-                yield Part(kind=PartKind.TEXT, text=piece.text)
+        async with aclosing(backend.stream(messages, limits)) as pieces:
+            async for piece in pieces:
+                if piece.reasoning:
+                    yield Part(kind=PartKind.THINKING, text=piece.reasoning)
+                if piece.text:
+                    said += piece.text
+                    yield Part(kind=PartKind.TEXT, text=piece.text)
         wrong = unsupported(said, sources)
         if wrong:
             flagged = f"\n\n_{phrases.unsupported} {', '.join(wrong)}_"

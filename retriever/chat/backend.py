@@ -7,8 +7,8 @@ length; when the reader leaves, the request upstream is cancelled.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -55,7 +55,7 @@ class ChatBackend:
 
     async def stream(
         self, messages: Sequence[Mapping[str, str]], limits: Mapping[str, float | int | None]
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncGenerator[Piece]:
         """Yield an answer piece by piece.
 
         Args:
@@ -70,9 +70,10 @@ class ChatBackend:
                 for attempt in range(self._options.retries + 1):
                     begun = False
                     try:
-                        async for piece in self._ask(model, messages, limits):
-                            begun = True
-                            yield piece
+                        async with aclosing(self._ask(model, messages, limits)) as pieces:
+                            async for piece in pieces:
+                                begun = True
+                                yield piece
                     except (httpx.HTTPError, _UpstreamError) as error:
                         if begun:
                             raise TransientError("the language model broke off") from error
@@ -114,7 +115,7 @@ class ChatBackend:
         model: str,
         messages: Sequence[Mapping[str, str]],
         limits: Mapping[str, float | int | None],
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncGenerator[Piece]:
         options = self._options
         defaults = {
             "temperature": options.temperature,

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 _TASK = "### Task:"
 _MARKS = ("<chat_history>", "### Chat History:", "<text>", "<type>")
 _CONTEXT = re.compile(r"<context>.*</context>", re.DOTALL)
+_WHOLE_HISTORY = re.compile(r"<chat_history>.*</chat_history>", re.DOTALL)
 _HISTORY = re.compile(r"<chat_history>(.*?)</chat_history>", re.DOTALL)
 _QUERY_BLOCK = re.compile(r"<user_query>(.*?)</user_query>", re.DOTALL)
 _USER_LINE = re.compile(r"^\s*(?:USER|User|user)\s*:\s*(.+)$", re.MULTILINE)
@@ -77,11 +78,12 @@ class ChatRequest(BaseModel):
 
     model: str = Field(description="Name of a collection")
     messages: list[Message] = Field(min_length=1)
-    stream: bool = False
+    stream: bool | None = False
     stream_options: StreamOptions | None = None
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
+    max_completion_tokens: int | None = Field(default=None, description="`max_tokens` by now")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +140,7 @@ def read_chat(request: ChatRequest, task_header: str = "") -> Asked | Task | Non
     if not persons:
         return None
     last = persons[-1]
-    if task_header or _is_task(last, stream=request.stream):
+    if task_header or _is_task(last, stream=bool(request.stream)):
         return _task(task_header, last)
     question, extra = _unwrapped(last)
     if not extra:
@@ -172,7 +174,8 @@ def _is_task(text: str, *, stream: bool) -> bool:
         not stream
         and text.lstrip().startswith(_TASK)
         and any(mark in text for mark in _MARKS)
-        and _CONTEXT.search(text) is None
+        # A chat that a task is about may hold a context; a wrapped question stands beside one.
+        and _CONTEXT.search(_WHOLE_HISTORY.sub("", text)) is None
     )
 
 

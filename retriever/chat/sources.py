@@ -93,9 +93,16 @@ def source_event(source: Source) -> Json:
             "source": origin,
             "document": [visible(hit.text) for hit in source.hits],
             "metadata": metadata,
-            "distances": [round(hit.score, 4) for hit in source.hits],
+            "distances": [round(_similarity(hit), 4) for hit in source.hits],
         },
     }
+
+
+def _similarity(hit: Hit) -> float:
+    """Return a number in [-1, 1]: one that is not there hides the relevance of all sources."""
+    if -1.0 <= hit.score <= 1.0 or hit.parts.dense is None:
+        return max(-1.0, min(1.0, hit.score))
+    return hit.parts.dense
 
 
 def status_event(description: str, *, done: bool) -> Json:

@@ -6,7 +6,8 @@ with `[DONE]`, also after an error; when the reader leaves, nothing goes on upst
 
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from uuid import uuid4
 
 from fastapi import FastAPI, Request, Response
@@ -33,6 +34,7 @@ from retriever.routes.replies import (
     refuse_invalid,
     refuse_search,
     reply,
+    while_there,
 )
 
 logger = logging.getLogger(__name__)
@@ -56,11 +58,11 @@ def add_chat(app: FastAPI, house: House) -> None:
         if wanted is None:
             return refuse(400, "there is no message of a user", "invalid_value", "messages")
         if isinstance(wanted, Task):
-            return await _answer_task(house, chat, wanted)
+            return await while_there(request, _answer_task(house, chat, wanted))
         found = await _find(house, chat.model, wanted, caller_of(request), version)
         if isinstance(found, Response):
             return found
-        return await _answer_question(house, chat, wanted, found)
+        return await _answer_question(house, chat, wanted, found, request)
 
     app.add_api_route("/chat/completions", complete, methods=["POST"], include_in_schema=False)
 
@@ -117,15 +119,19 @@ async def _answer_task(house: House, chat: ChatRequest, task: Task) -> Response:
     if house.backend is not None:
         try:
             messages = [{"role": "user", "content": task.prompt}]
-            async for piece in house.backend.stream(messages, {"max_tokens": chat.max_tokens}):
-                said += piece.text
+            limits = {"max_tokens": chat.max_completion_tokens or chat.max_tokens}
+            async with aclosing(house.backend.stream(messages, limits)) as pieces:
+                async for piece in pieces:
+                    said += piece.text
         except TransientError:
             said = ""  # a title of the person's own words is better than none
     said = said or task_answer(task)
     return reply(200, _envelope(chat.model).whole(task.prompt, said, "", ()))
 
 
-async def _answer_question(house: House, chat: ChatRequest, asked: Asked, found: Found) -> Response:
+async def _answer_question(
+    house: House, chat: ChatRequest, asked: Asked, found: Found, request: Request
+) -> Response:
     sources = number_sources(found.hits, house.options.links)
     headers = dict(found.headers)
     parts = answer(
@@ -136,7 +142,7 @@ async def _answer_question(house: House, chat: ChatRequest, asked: Asked, found:
         limits={
             "temperature": chat.temperature,
             "top_p": chat.top_p,
-            "max_tokens": chat.max_tokens,
+            "max_tokens": chat.max_completion_tokens or chat.max_tokens,
         },
         with_list=house.options.chat.sources_list,
     )
@@ -145,22 +151,23 @@ async def _answer_question(house: House, chat: ChatRequest, asked: Asked, found:
         return StreamingResponse(
             stream, media_type="text/event-stream", headers={**STREAM_HEADERS, **headers}
         )
-    return await _whole(chat, asked, parts, headers)
+    return await while_there(request, _whole(chat, asked, parts, headers))
 
 
 async def _whole(
-    chat: ChatRequest, asked: Asked, parts: AsyncIterator[Part], headers: dict[str, str]
+    chat: ChatRequest, asked: Asked, parts: AsyncGenerator[Part], headers: dict[str, str]
 ) -> Response:
     said, thought = "", ""
     events: list[Json] = []
     try:
-        async for part in parts:
-            if part.kind is PartKind.TEXT:
-                said += part.text
-            elif part.kind is PartKind.THINKING:
-                thought += part.text
-            else:
-                events = [source_event(source)["data"] for source in part.sources]  # type: ignore[misc]
+        async with aclosing(parts):
+            async for part in parts:
+                if part.kind is PartKind.TEXT:
+                    said += part.text
+                elif part.kind is PartKind.THINKING:
+                    thought += part.text
+                else:
+                    events = [source_event(each)["data"] for each in part.sources]  # type: ignore[misc]
     except TransientError as error:
         return refuse(503, str(error), "model_unavailable")
     body = _envelope(chat.model).whole(asked.question, said, thought, events)
@@ -168,7 +175,7 @@ async def _whole(
 
 
 async def _streamed(
-    house: House, chat: ChatRequest, asked: Asked, parts: AsyncIterator[Part]
+    house: House, chat: ChatRequest, asked: Asked, parts: AsyncGenerator[Part]
 ) -> AsyncIterator[bytes]:
     envelope, events = _envelope(chat.model), house.options.chat.events
     phrases = PHRASES[language_of(asked.question)]

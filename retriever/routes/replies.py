@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextvars import ContextVar
+from typing import Any
 
 import orjson
 from fastapi import Request, Response
 from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
 
 from index_store.errors import IndexStoreError, NotFoundError, TransientError, UsageError
 from retriever.answers import Json, error_json
@@ -18,6 +20,8 @@ logger = logging.getLogger(__name__)
 # Of the request that is being answered; set by the gate, and told in every error.
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 ANSWERING = "answering"  # in a socket's state while an answer is being sent
+MAX_MESSAGE_CHARS = 600
+MAX_PARAM_CHARS = 120
 REFUSED = "invalid_request_error"
 FAILED = "server_error"
 SLOWEST_BYTES_PER_S = 16 << 10  # of a body, after its time of patience
@@ -33,9 +37,34 @@ def reply(
     )
 
 
+async def while_there(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
+    """Do something for whoever asked, and stop as soon as they have left.
+
+    Raises:
+        ClientDisconnect: They have.
+    """
+    doing = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait((doing, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise ClientDisconnect
+        return doing.result()
+    finally:
+        for each in (doing, leaving):
+            each.cancel()
+        await asyncio.gather(doing, leaving, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass  # the body was read, so nothing else comes
+
+
 def refuse(status: int, message: str, code: str, param: str | None = None) -> Response:
     """Return an answer that is not a success."""
     kind = FAILED if status >= 500 else REFUSED
+    message, param = _cut(message, MAX_MESSAGE_CHARS), param and _cut(param, MAX_PARAM_CHARS)
     body = error_json(message, kind, request_id=REQUEST_ID.get(), param=param, code=code)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
     return reply(status, body, headers)
@@ -52,6 +81,11 @@ async def read_body(request: Request, limit_bytes: int, patience_s: float) -> by
     except TimeoutError:
         return refuse(408, "the body came too slowly", "body_too_slow")
     return bytes(body)
+
+
+def _cut(text: str, most: int) -> str:
+    """Return a text that repeats no more of a request than a person reads."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 async def patiently(pieces: AsyncIterator[bytes], patience_s: float) -> AsyncIterator[bytes]:

@@ -33,6 +33,7 @@ from retriever.routes.replies import (
     refuse_invalid,
     reply,
     told,
+    while_there,
 )
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,8 @@ def add_stream(app: FastAPI, house: House) -> None:
         wanted = await _read(request, house)
         if isinstance(wanted, Response):
             return wanted
-        return await _gathered(typed(house, wanted, caller_of(request), version))
+        events = typed(house, wanted, caller_of(request), version)
+        return await while_there(request, _gathered(events))
 
     @app.post("/v1/rag/stream", openapi_extra=extra)
     async def stream(request: Request, version: str | None = None) -> Response:
@@ -107,11 +109,12 @@ async def typed(
         parts = answer(
             asked, sources, house.backend, house.options.chat.prompt, limits={}, with_list=False
         )
-        async for part in parts:
-            if part.kind is PartKind.THINKING:
-                yield {"type": "thinking", "data": part.text}
-            elif part.kind is PartKind.TEXT:
-                yield {"type": "response", "data": part.text}
+        async with aclosing(parts):
+            async for part in parts:
+                if part.kind is PartKind.THINKING:
+                    yield {"type": "thinking", "data": part.text}
+                elif part.kind is PartKind.TEXT:
+                    yield {"type": "response", "data": part.text}
     except IndexStoreError as error:
         yield _error(*told(error))
     except Exception:  # an answer under way can only be ended by saying so
@@ -126,19 +129,21 @@ def _error(status: int, code: str, message: str) -> Json:
     return {"type": "error", "data": message, **known}
 
 
-async def _gathered(events: AsyncIterator[Json]) -> Response:
+async def _gathered(events: AsyncGenerator[Json]) -> Response:
     """Return all events of an answer as one object, or why there is none."""
     context: list[object] = []
     version: object = None
     said = {"thinking": "", "response": ""}
-    async for event in events:
-        name = str(event["type"])
-        if name == "context":
-            context, version = cast("list[object]", event["data"]), event["version"]
-        elif name == "error":
-            return refuse(cast("int", event["status"]), str(event["data"]), str(event["code"]))
-        elif name in said:
-            said[name] += str(event["data"])
+    async with aclosing(events):
+        async for event in events:
+            name = str(event["type"])
+            if name == "context":
+                context, version = cast("list[object]", event["data"]), event["version"]
+            elif name == "error":
+                status, code = cast("int", event["status"]), str(event["code"])
+                return refuse(status, str(event["data"]), code)
+            elif name in said:
+                said[name] += str(event["data"])
     return reply(200, {"version": version, "context": context, **said})
 
 

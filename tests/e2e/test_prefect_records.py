@@ -50,3 +50,9 @@ def test_task_runs_are_per_batch_and_artifacts_tell_the_run(nightpress: CommandL
     for name in ("night", "nights"):
         assert "](data:image/svg+xml;base64," in str(artifacts[f"{COLLECTION}-{name}"]["data"])
     assert "| added | 30 |" in str(artifacts[f"{COLLECTION}-plan"]["data"])
+
+    source.rename(source.with_name("elsewhere"))
+    nightpress("run", "--collection", COLLECTION, code=3)
+    summaries = {"artifacts": {"key": {"any_": [f"{COLLECTION}-summary"]}}}
+    stopped = [str(each["data"]) for each in ask(api, "artifacts", summaries)]
+    assert sum("stopped, production is as it was" in told for told in stopped) == 1

@@ -9,6 +9,7 @@ from flows.compacting import run_compact
 from flows.settings import Settings
 from index_store.collections import collection_status
 from index_store.storage.folder import FolderStorage
+from tasks.stages.run_records import RunEnd, read_records
 from tests.support.plain_run import run_plainly
 from tests.support.small_sources import COLLECTION, again, options_for, prose, searchable, write
 
@@ -70,5 +71,8 @@ def test_the_flow_compacts(store: Path, capsys: pytest.CaptureFixture[str]):
     assert told["promoted"]
     assert shards(store) == 1
     assert searchable(FolderStorage(store)) == before
+    (record,) = read_records(FolderStorage(store), COLLECTION, 9)
+    assert (record.flow, record.end, record.promoted) == ("compact", RunEnd.PUBLISHED, True)
+    assert record.version == told["version"]
     run_compact(settings(store), dry_run=False, as_json=False)
     assert "nothing is due" in capsys.readouterr().out

@@ -66,6 +66,7 @@ def test_the_wheel_holds_the_rooms_and_no_tests(wheel: Path, environment: Path, 
     folders = {name.partition("/")[0] for name in names if ".dist-info" not in name}
     assert folders == {"flows", "tasks", "index_store", "retriever"}
     assert "index_store/FORMAT.md" in names
+    assert "tasks/stages/morning/page.css" in names
 
 
 @pytest.mark.slow

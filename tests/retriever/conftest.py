@@ -25,7 +25,7 @@ def publisher(tmp_path: Path) -> Publisher:
     return Publisher(tmp_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def until() -> Until:
     """Wait for something that happens in another thread."""
 
@@ -39,7 +39,7 @@ def until() -> Until:
     return wait
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serve() -> Serve:
     """Run the real server in a thread; a client of it."""
 

@@ -100,3 +100,18 @@ def test_a_name_can_neither_be_markup_nor_turn_the_line():
 def test_an_address_in_a_document_does_not_become_a_link():
     text = "see https://evil.test, www.evil.test or a@evil.test"
     assert escape_markdown(text) == r"see https\://evil.test, www\.evil.test or a\@evil.test"
+
+
+def test_a_task_about_a_chat_that_holds_a_context_is_one():
+    prompt = (
+        '### Task:\nGenerate a title as {"title": "..."}.\n### Chat History:\n<chat_history>\n'
+        "USER: What is <context>this</context>?\n</chat_history>"
+    )
+    assert isinstance(read_chat(chat(("user", prompt), stream=False)), Task)
+    wrapped = (
+        "### Task:\nRespond to the user query.\n<context>\n<chat_history>USER: no</chat_history>\n"
+        "</context>\nWhen does the train go?"
+    )
+    asked = read_chat(chat(("user", wrapped), stream=False))
+    assert isinstance(asked, Asked)
+    assert asked.question == "When does the train go?"

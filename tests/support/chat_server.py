@@ -27,11 +27,14 @@ class Script:
 
 
 class ChatServer:
-    """The model; `seen` holds every request's body."""
+    """The model; `seen` holds every request's body, `most_at_once` how many it answered at once."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
         self.seen: list[dict[str, Any]] = []
+        self.most_at_once = 0
+        self.lock = threading.Lock()
+        self.at_once = 0
         self._http = _Http(self)
 
     @property
@@ -65,7 +68,19 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         owner = cast("_Http", self.server).owner
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        owner.seen.append(body)
+        with owner.lock:
+            owner.at_once += 1
+            owner.most_at_once = max(owner.most_at_once, owner.at_once)
+            owner.seen.append(body)
+        try:
+            self._answer(owner)
+        except OSError:
+            pass  # whoever asked has left
+        finally:
+            with owner.lock:
+                owner.at_once -= 1
+
+    def _answer(self, owner: ChatServer) -> None:
         if owner.script.statuses:
             self.send_response(owner.script.statuses.pop(0))
             self.end_headers()

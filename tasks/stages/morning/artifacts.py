@@ -6,7 +6,7 @@ Pictures are Markdown images with their bytes in the address, which is what that
 import base64
 from collections import Counter
 
-from tasks.stages.morning.comparing import Compared, compare_nights, compare_stages
+from tasks.stages.morning.comparing import Compared, compare_nights, compare_stages, stages_line
 from tasks.stages.morning.night_picture import night_svg
 from tasks.stages.morning.nights_picture import nights_svg
 from tasks.stages.morning.page import Morning, commands, verdict
@@ -21,6 +21,7 @@ from tasks.stages.reporting import (
     escape_markdown,
     markdown_table,
 )
+from tasks.stages.run_records import RunRecord
 
 SHOWN_POOR = 20
 NOTHING_CHECKED = "Nothing had to be checked.\n"
@@ -35,10 +36,23 @@ def summary_markdown(morning: Morning) -> str:
         f"**{escape_markdown(verdict(report)[0])}**",
         f"Began {moment(report.began_at_ms)}, took {clock(morning.record.took_s)}.",
         _compared(compare_nights(morning.record, morning.before)),
+        f"Stages: {stages_line(morning.record, morning.before) or 'none'}.",
         f"```\n{typed}\n```" if typed else "",
         cost_markdown(report.cost),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def stopped_markdown(record: RunRecord) -> str:
+    """Return what stopped a run that published nothing, and what to do next."""
+    of = f"--collection {record.collection}"
+    return (
+        f"# {record.collection}: {record.end.value}, production is as it was\n\n"
+        f"**{escape_markdown(record.reason)}**\n\n"
+        f"Began {moment(record.began_at_ms)}, took {clock(record.took_s)}. "
+        "What it finished is kept for the next run.\n\n"
+        f"```\nnightpress plan {of}\nnightpress runs {of}\n```\n"
+    )
 
 
 def quality_markdown(report: RunReport) -> str:

@@ -14,6 +14,7 @@ from index_store.embedders.hashing import HashingEmbedder
 from index_store.embeddings import EmbeddingStore
 from index_store.errors import ConflictError, IndexStoreError, NotFoundError, UsageError
 from index_store.ids import text_hash
+from index_store.layout import evaluation_key, figures_page_key, history_key, page_key
 from index_store.log import CommitLog
 from index_store.publisher import pin, promote
 from index_store.storage.base import Storage
@@ -287,6 +288,26 @@ def test_checkpoints_of_runs_go_with_their_run_and_others_stay(source: Path):
     assert report.certificate.clean
     assert what_is_left(storage) == []
     assert storage.read(f"{COLLECTION}/runs/other/plan.json")
+
+
+def test_pages_records_and_evaluations_that_name_a_document_go_with_it(source: Path):
+    storage = trusted("told")
+    years(source, storage)
+    version = CommitLog(storage, COLLECTION).read().channels["production"]
+    named = {
+        page_key(COLLECTION, version): b"<td>hive.txt</td>",
+        figures_page_key(COLLECTION, version): b"<p>see hive.txt, it hums</p>",
+        evaluation_key(COLLECTION, version, "r"): b'{"sources": ["hive.txt"]}',
+        history_key(COLLECTION, "run-1"): b'{"reason": "source has no hive.txt any more"}',
+    }
+    others = {history_key(COLLECTION, "run-2"): b'{"reason": "moss.txt"}'}
+    for key, data in {**named, **others}.items():
+        storage.put(key, data)
+    erased(storage, "hive.txt")
+    assert purged(storage, "hive.txt").certificate.clean
+    left = {entry.key for entry in storage.list("")}
+    assert not left & named.keys()
+    assert left >= others.keys()
 
 
 @sampled(29)

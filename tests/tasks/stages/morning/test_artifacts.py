@@ -12,22 +12,30 @@ from tasks.stages.morning.artifacts import (
     nights_markdown,
     quality_markdown,
     rejections_markdown,
+    stopped_markdown,
     summary_markdown,
 )
 from tasks.stages.remedies import remedy
 from tasks.stages.reporting import SHOWN_ITEMS, RejectedDocument, escape_markdown
-from tests.tasks.stages.morning.builders import FAILED, REPORT, morning
+from tasks.stages.run_records import RunEnd
+from tests.tasks.stages.morning.builders import FAILED, REPORT, morning, night
 
 
 def test_summary_says_first_what_stands_now_and_then_the_verdict():
     told = summary_markdown(morning())
     assert told.startswith("# docs: ffffffffffff published, in production\n\n**All 1 checks passed")
     assert "| documents | 1,238 | 1,238 | 1,119 |" in told
+    assert "Stages: scan 1.2 s (usually 1.2 s), parse 8.0 s (usually 8.0 s)." in told
     unchanged = summary_markdown(morning(replace(REPORT, unchanged=True)))
     assert unchanged.startswith("# docs: nothing changed, ffffffffffff stays")
     blocked = summary_markdown(morning(replace(REPORT, promoted=False, findings=(FAILED,))))
     assert "a candidate, production is as it was" in blocked
     assert "--override" in blocked
+
+
+def test_a_run_that_was_stopped_says_why_and_that_production_is_as_it_was():
+    told = stopped_markdown(night(1, end=RunEnd.STOPPED, reason="source 'law' is gone"))
+    assert told.startswith("# docs: stopped, production is as it was\n\n**source 'law' is gone**")
 
 
 def test_checks_that_failed_come_first_with_what_they_protect():
