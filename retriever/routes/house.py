@@ -22,6 +22,7 @@ from retriever.pace import Pace
 from retriever.query import Query
 from retriever.routes.replies import read_body
 from retriever.store import LiveStore
+from retriever.tracing import Tracing
 
 if TYPE_CHECKING:
     from retriever.chat.backend import ChatBackend  # loads a client of HTTP
@@ -56,6 +57,7 @@ class House:
         threads: How many searches run at the same time.
         figures: What is counted and measured.
         pace: How often each key and user may ask.
+        tracing: Where spans go.
         backend: The language model, or None.
         audit: What is written down of every search.
     """
@@ -65,6 +67,7 @@ class House:
     threads: CapacityLimiter
     figures: Figures
     pace: Pace
+    tracing: Tracing
     backend: "ChatBackend | None"
     audit: AuditLog
 
@@ -88,7 +91,12 @@ class House:
         """
         if self.threads.statistics().tasks_waiting >= self.options.searches_waiting:
             raise TransientError("too many searches are waiting, try again in a moment")
-        found = await to_thread.run_sync(_search, collection, query, version, limiter=self.threads)
+        with self.tracing.span("search") as told:
+            found = await to_thread.run_sync(
+                _search, collection, query, version, limiter=self.threads
+            )
+            told.update(collection=collection.name, version=found.version, mode=found.mode)
+            told.update(hits=len(found.hits), k=query.options.k)
         self.figures.stage("search", found.took_ms / 1000)
         entry = AuditEntry(
             caller=caller,
