@@ -15,7 +15,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +118,15 @@ class LocalCache:
             return self._evict(self._options.limit_bytes - needed_bytes)
         except OSError as error:
             raise TransientError(f"cache {self._options.folder}: {error.strerror}") from error
+
+    def size_bytes(self) -> int:
+        """Return what the copies come to, as far as they can be looked at."""
+        total = 0
+        with suppress(OSError):
+            for path in _files(self._options.folder):
+                with suppress(OSError):  # another process was faster
+                    total += path.stat().st_size
+        return total
 
     def reserve(self, artifacts: Iterable[Artifact]) -> None:
         """See that all copies of a version that are not here yet will fit, before the first one.

@@ -39,10 +39,11 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def shard_files(snapshot: Snapshot) -> set[str]:
-    """Return the hashes of the files of the snapshot's shards, which are all that is copied."""
+def copied_files(snapshot: Snapshot) -> set[str]:
+    """Return the hashes of all that is copied: the files of the shards, and the manifest."""
     artifacts = snapshot.manifest.artifacts
-    return {artifact.sha256 for artifact in artifacts if "/shards/" in artifact.key}
+    shards = {artifact.sha256 for artifact in artifacts if "/shards/" in artifact.key}
+    return shards | {snapshot.version}  # a version's id is the hash of its manifest
 
 
 def damage(path: Path) -> None:
@@ -221,7 +222,7 @@ def test_an_open_snapshot_keeps_its_copies_until_it_is_closed(tmp_path: Path):
     options = SnapshotOptions(cache=cache)
     with Snapshot.open(storage, COLLECTION, channel="candidate", options=options) as snapshot:
         assert cache.evict(needed_bytes=1 << 20) > 0
-        assert names(tmp_path / "cache") == shard_files(snapshot)
+        assert names(tmp_path / "cache") == copied_files(snapshot)
     assert cache.evict(needed_bytes=1 << 20) == 0
 
 
@@ -234,7 +235,7 @@ def test_files_of_a_folder_are_copied_only_when_asked(tmp_path: Path):
         cache = LocalCache(CacheOptions(folder=folder, copy_folders=copy_folders))
         options = SnapshotOptions(cache=cache)
         with Snapshot.open(storage, COLLECTION, channel="candidate", options=options) as snapshot:
-            assert names(folder) == (shard_files(snapshot) if copy_folders else set())
+            assert names(folder) == (copied_files(snapshot) if copy_folders else set())
 
 
 def test_copies_that_are_damaged_again_and_again_are_given_up(tmp_path: Path):

@@ -3,17 +3,20 @@
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from index_store.cache import CacheOptions
 from index_store.errors import UsageError
 from retriever.logs import ROOTS, set_up_logs
 from retriever.options import RetrieverOptions
@@ -155,3 +158,28 @@ def test_without_an_address_nothing_of_it_is_loaded():
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+def test_stages_and_copies_are_measured_and_every_answer_names_its_version(
+    options: RetrieverOptions, serve: Serve, until: Until, tmp_path: Path
+):
+    cache = CacheOptions(folder=tmp_path / "cache", copy_folders=True)
+    chat = {"model": "docs", "messages": [{"role": "user", "content": "night train"}]}
+    with serve(replace(options, cache=cache)) as client:
+        version = ask(client, until).headers["x-index-version"]
+        answers = [
+            client.post("/v1/chat/completions", json=chat),
+            client.post("/v1/embeddings", json={"model": "docs", "input": "night"}),
+            client.post("/v1/rerank", json={"query": "night", "documents": ["train"]}),
+            client.post("/tools/search", json={"query": "night"}),
+        ]
+        typed = client.post("/v1/rag/stream", json={"query": "night"}).text
+        told = client.get("/metrics").text
+    for answer in answers:
+        assert answer.headers["x-index-version"] == version
+        assert int(answer.headers["x-index-age"]) >= 0
+    context = json.loads(typed.split("\n")[0].removeprefix("data: "))
+    assert (context["version"], context["age_s"] >= 0) == (version, True)
+    for stage in ("search", "embed", "find", "answer"):
+        assert f'rag_stage_duration_seconds_count{{stage="{stage}"}}' in told
+    assert float(re.search(r"^rag_cache_bytes (\S+)", told, re.MULTILINE)[1]) > 0  # type: ignore[index]
