@@ -6,14 +6,17 @@ system drops a lock when its process ends, however it ends, so nothing is ever l
 
 Invariants: a file bears the name of a hash only after its bytes agreed with it; it is never
 modified in place, because that kills or misleads whoever has it mapped, and it goes by being
-unlinked; an artifact that is here is never downloaded again; a copy is compared with its hash when
-a process first uses it, and again when its size, inode or modification time is another.
+unlinked; an artifact that is here is never downloaded again; a copy is compared with its hash at
+least once a day, and whenever anything has touched it since: a note beside the copies says which
+file was compared and when, and its modification time when the copy was last used.
 """
 
 import fcntl
+import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,10 +29,14 @@ from index_store.storage.base import TEMPORARY_PREFIX, Storage
 from index_store.streaming import read_blocks
 
 MAX_ATTEMPTS = 20  # when others keep removing or damaging what was just made
-# Every finished copy has this modification time, so that any write to it shows.
-FINISHED_NS = 1_000_000_000 * 1_000_000_000
+MARK_NS = 1_000_000_000 * 1_000_000_000  # modification time of what is being compared and after
+NOTES = "checked"  # folder of the notes, named as the copies are
+TRUSTED_MS = 24 * 3600 * 1000  # a comparison with the hash holds for so long
+# Times of files move by up to 10 ms at once, so a copy is noted only when it is older than that:
+# whatever touches it later then has another time.
+_TICK_NS = 20_000_000
 
-_Stamp = tuple[int, int, int, int]
+_Stamp = tuple[int, int, int, int, int]
 
 _logger = logging.getLogger(__name__)
 
@@ -72,8 +79,9 @@ class LocalCache:
     ) -> None:
         self._options = options
         self._clock_ms = clock_ms
+        self._notes = options.folder / NOTES
         self._lock = threading.Lock()
-        self._checked: dict[str, _Stamp] = {}
+        self._checked: dict[str, tuple[int, ...]] = {}  # files of stores on this machine
 
     @property
     def options(self) -> CacheOptions:
@@ -179,7 +187,7 @@ class LocalCache:
             if not self._is_whole(path, descriptor, artifact):
                 os.close(descriptor)
                 return None
-            self._touch(descriptor)
+            self._note_use(artifact)
         except BaseException:
             os.close(descriptor)
             raise
@@ -189,28 +197,44 @@ class LocalCache:
         """Tell whether the locked file is what bears the name, and has the right bytes."""
         if not _same_file(path, descriptor):
             return False
-        stamp = _stamp(os.fstat(descriptor))
-        with self._lock:
-            if self._checked.get(artifact.sha256) == stamp and stamp[-1] == FINISHED_NS:
-                return True
+        if self._is_noted(artifact, descriptor):
+            return True
         try:
+            _mark(descriptor)
             check_file(path, artifact, verify=True)
         except CorruptArtifactError as error:
             _logger.warning("cache %s: a damaged copy is removed: %s", path.parent, error)
             if _same_file(path, descriptor):
                 path.unlink(missing_ok=True)
             return False
-        self._remember(artifact, descriptor)
+        self._note(artifact, descriptor)
         return _same_file(path, descriptor)
 
-    def _touch(self, descriptor: int) -> None:
-        """Note that a finished copy is used now."""
-        os.utime(descriptor, ns=(self._clock_ms() * 1_000_000, FINISHED_NS))
+    def _is_noted(self, artifact: Artifact, descriptor: int) -> bool:
+        """Tell whether a file was compared with its hash lately and nothing touched it since."""
+        try:
+            noted = json.loads((self._notes / artifact.sha256).read_bytes())
+        except (FileNotFoundError, ValueError):  # another process may be writing it
+            return False
+        age_ms = self._clock_ms() - noted["checked_ms"]
+        stamp = _stamp(os.fstat(descriptor))
+        return 0 <= age_ms < TRUSTED_MS and tuple(noted["file"]) == stamp
 
-    def _remember(self, artifact: Artifact, descriptor: int) -> None:
-        self._touch(descriptor)
-        with self._lock:
-            self._checked[artifact.sha256] = _stamp(os.fstat(descriptor))
+    def _note(self, artifact: Artifact, descriptor: int) -> None:
+        """Note that a file has the bytes that its name says, unless it was written meanwhile."""
+        status = os.fstat(descriptor)
+        if status.st_mtime_ns != MARK_NS:
+            return
+        young_ns = status.st_ctime_ns + _TICK_NS - time.time_ns()
+        time.sleep(min(_TICK_NS, max(0, young_ns)) / 1e9)
+        noted = {"file": _stamp(status), "checked_ms": self._clock_ms()}
+        self._notes.mkdir(exist_ok=True)
+        (self._notes / artifact.sha256).write_text(json.dumps(noted))
+
+    def _note_use(self, artifact: Artifact) -> None:
+        """Note that a copy is used now."""
+        with suppress(FileNotFoundError):  # another process is making or removing it
+            os.utime(self._notes / artifact.sha256, ns=2 * (self._clock_ms() * 1_000_000,))
 
     def _download(self, storage: Storage, artifact: Artifact) -> None:
         """Make a copy, unless another thread or process makes it meanwhile."""
@@ -226,12 +250,13 @@ class LocalCache:
                     return
                 self._make_room(artifact)
                 _fill(descriptor, storage, artifact)
-                self._remember(artifact, descriptor)
                 temporary.rename(finished)
             finally:
                 if _same_file(temporary, descriptor):
                     temporary.unlink()
             _fsync_folder(folder)
+            self._note(artifact, descriptor)
+            self._note_use(artifact)
 
     def _make_room(self, artifact: Artifact) -> None:
         folder, limit_bytes = self._options.folder, self._options.limit_bytes
@@ -262,17 +287,24 @@ class LocalCache:
                 _unlink_unless_locked(path)
                 continue
             try:
-                status = path.stat()
+                size_bytes = path.stat().st_size
             except FileNotFoundError:  # another process was faster
                 continue
-            copies.append((status.st_atime_ns, status.st_size, path))
+            copies.append((self._last_use_ns(path.name), size_bytes, path))
         left_bytes = sum(size_bytes for _, size_bytes, _ in copies)
         for _, size_bytes, path in sorted(copies):
             if left_bytes <= budget_bytes:
                 break
             if _unlink_unless_locked(path):
                 left_bytes -= size_bytes
+                (self._notes / path.name).unlink(missing_ok=True)
         return left_bytes
+
+    def _last_use_ns(self, name: str) -> int:
+        try:
+            return (self._notes / name).stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
 
 
 def _files(folder: Path) -> list[Path]:
@@ -300,7 +332,13 @@ def _fill(descriptor: int, storage: Storage, artifact: Artifact) -> None:
         for block in read_blocks(storage, artifact):
             file.write(block)
         file.flush()
+        _mark(descriptor)
         os.fsync(descriptor)
+
+
+def _mark(descriptor: int) -> None:
+    """Give a file a modification time that any later write to it takes away."""
+    os.utime(descriptor, ns=(MARK_NS, MARK_NS))
 
 
 def _unlink_unless_locked(path: Path) -> bool:
@@ -328,7 +366,10 @@ def _same_file(path: Path, descriptor: int) -> bool:
 
 
 def _stamp(status: os.stat_result) -> _Stamp:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    return (
+        *(status.st_dev, status.st_ino, status.st_size),
+        *(status.st_mtime_ns, status.st_ctime_ns),
+    )
 
 
 def _free_bytes(folder: Path) -> int:

@@ -91,9 +91,11 @@ class CandidateFinder:
             if not allowed.rows:
                 continue
             # A narrow filter starves the graph, and is cheap to search exactly.
-            few = allowed.mask is not None and allowed.rows <= self._exact_rows
+            few = allowed.places is not None and allowed.rows <= self._exact_rows
             wanted = min(depth, allowed.rows)
-            scores, rows = shard.reader.search(query, wanted, exact=exact or few, only=allowed.mask)
+            scores, rows = shard.reader.search(
+                query, wanted, exact=exact or few, among=allowed.among
+            )
             found += [
                 Candidate(shard, row, score, dense=score)
                 for score, row in zip(scores[0].tolist(), rows[0].tolist(), strict=True)
@@ -119,10 +121,8 @@ class CandidateFinder:
             for score, number, row in zip(
                 scores.tolist(), numbers.tolist(), places.tolist(), strict=True
             ):
-                shard, allowed = self._shards[number], accepted[number]
-                mask = shard.reader.live if allowed.mask is None else allowed.mask
-                if mask[row] and shard.reader.live[row]:
-                    found.append(Candidate(shard, row, score, lexical=score))
+                if accepted[number].among.mask[row]:
+                    found.append(Candidate(self._shards[number], row, score, lexical=score))
             if len(found) >= depth or len(scores) < count or count == rows:
                 return found[:depth]
             count *= WIDENING

@@ -6,14 +6,15 @@ that the row holds.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from index_store.cells import Cell, cells_of
 from index_store.errors import CorruptArtifactError, UsageError
 from index_store.ids import CHUNK_SCHEME, digest, text_hash
 from index_store.records import Chunk, Citation
@@ -65,8 +66,7 @@ _PLACES = ("page", "slide", "sheet", "row_start", "row_end", "section")
 _NOWHERE = Citation()
 
 
-@dataclass(frozen=True, slots=True)
-class CitedChunk:
+class CitedChunk(NamedTuple):
     """What is shown of a row.
 
     Attributes:
@@ -78,6 +78,23 @@ class CitedChunk:
     chunk_id: bytes
     text: str
     citation: Citation
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """The columns of a batch that searches read, from a place to what stands there.
+
+    Attributes:
+        chunk_id: Gives 32 bytes.
+        text: Gives the text.
+        uri: Gives the name of the document as it was written.
+        citation: Gives where the row stands; None when no row of the batch says.
+    """
+
+    chunk_id: Cell
+    text: Cell
+    uri: Cell
+    citation: Callable[[int], Citation] | None
 
 
 def stored_chunk(uri: str, ordinal: int, chunk: Chunk) -> StoredChunk:
@@ -191,7 +208,7 @@ class ChunkTable:
         self._batches = table.to_batches()
         if any(len(batch) != BATCH_ROWS for batch in self._batches[:-1]):
             self._batches = table.combine_chunks().to_batches(max_chunksize=BATCH_ROWS)
-        self._columns: dict[int, dict[str, Any]] = {}
+        self._opened: dict[int, _Cells] = {}
 
     @classmethod
     def open(cls, path: Path, *, rows: int | None = None) -> "ChunkTable":
@@ -228,26 +245,21 @@ class ChunkTable:
 
     def text(self, row: int) -> str:
         """Return the text of one row; much cheaper than `take`."""
-        text: str = self._cell("text", row)
+        text: str = self._cells(row).text(row % BATCH_ROWS)
         return text
 
     def uri(self, row: int) -> str:
         """Return the name under which one row was written; much cheaper than `take`."""
-        uri: str = self._cell("uri", row)
+        uri: str = self._cells(row).uri(row % BATCH_ROWS)
         return uri
 
     def cited(self, row: int) -> CitedChunk:
         """Return what is shown of one row; cheaper than `take`."""
-        columns, place = self._shown(row), row % BATCH_ROWS
-        placed = {
-            name: column[place].as_py() for name in _PLACES if (column := columns[name]) is not None
-        }
-        if "section" in placed:
-            placed["section"] = tuple(placed["section"])
+        cells, place = self._cells(row), row % BATCH_ROWS
         return CitedChunk(
-            columns["chunk_id"][place].as_py(),
-            columns["text"][place].as_py(),
-            Citation(**placed) if placed else _NOWHERE,
+            cells.chunk_id(place),
+            cells.text(place),
+            _NOWHERE if cells.citation is None else cells.citation(place),
         )
 
     def read(self, start: int, end: int) -> list[StoredChunk]:
@@ -258,16 +270,13 @@ class ChunkTable:
         batch, place = self._batches[row // BATCH_ROWS], row % BATCH_ROWS
         return {name: batch.column(n)[place].as_py() for n, name in enumerate(batch.schema.names)}
 
-    def _cell(self, name: str, row: int) -> Any:  # noqa: ANN401 - of the column's type
-        return self._shown(row)[name][row % BATCH_ROWS].as_py()
-
-    def _shown(self, row: int) -> dict[str, Any]:
-        """Return the columns of a row's batch, each wrapped for Python once."""
+    def _cells(self, row: int) -> _Cells:
+        """Return the columns of a row's batch, each made readable once."""
         number = row // BATCH_ROWS
-        columns = self._columns.get(number)
-        if columns is None:
-            columns = self._columns[number] = _shown_columns(self._batches[number])
-        return columns
+        cells = self._opened.get(number)
+        if cells is None:
+            cells = self._opened[number] = _cells_of(self._batches[number])
+        return cells
 
     def text_hashes(self, start: int, end: int) -> list[bytes]:
         """Return the keys of the embeddings of the rows [start, end)."""
@@ -293,12 +302,30 @@ class ChunkTable:
         return runs
 
 
-def _shown_columns(batch: pa.RecordBatch) -> dict[str, Any]:
-    """Return the columns of a batch by name; None for a place that no row of it has."""
-    return {
-        name: None if name in _PLACES and _is_silent(column) else column
-        for name, column in zip(batch.schema.names, batch.columns, strict=True)
-    }
+def _cells_of(batch: pa.RecordBatch) -> _Cells:
+    silent = all(_is_silent(batch.column(name)) for name in _PLACES)
+    return _Cells(
+        chunk_id=cells_of(batch.column("chunk_id")),
+        text=cells_of(batch.column("text")),
+        uri=cells_of(batch.column("uri")),
+        citation=None if silent else _citations_of(batch),
+    )
+
+
+def _citations_of(batch: pa.RecordBatch) -> Callable[[int], Citation]:
+    page, slide, sheet, start, end, section = (cells_of(batch.column(name)) for name in _PLACES)
+
+    def read(place: int) -> Citation:
+        return Citation(
+            page=page(place),
+            slide=slide(place),
+            sheet=sheet(place),
+            row_start=start(place),
+            row_end=end(place),
+            section=tuple(section(place)),
+        )
+
+    return read
 
 
 def _is_silent(column: pa.Array) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from index_store.attributes import NO_ATTRIBUTES, DocumentAttributes, encode_attributes
+from index_store.cells import cells_of
 from index_store.errors import CorruptArtifactError
 from index_store.ids import DOCUMENT_SCHEME, hex_digest
 
@@ -85,6 +86,12 @@ class DocumentTable:
 
     def __init__(self, table: pa.Table) -> None:
         self.table = table
+        columns = {name: table[name].combine_chunks() for name in table.column_names}
+        self._uri = cells_of(columns["uri"])
+        self._texts = tuple(cells_of(columns[name]) for name in _TEXTS)
+        self._keywords = cells_of(columns["keywords"])
+        self._groups = cells_of(columns["groups"])
+        self._extra = cells_of(columns["extra"])
 
     @classmethod
     def open(cls, path: Path, *, rows: int) -> "DocumentTable":
@@ -125,13 +132,25 @@ class DocumentTable:
 
     def attributes(self, place: int) -> DocumentAttributes:
         """Return what is known of the document on one line."""
-        line = self.table.slice(place, 1).to_pylist()[0]
+        title, url, date, language, media_type, document_type, theme = self._texts
+        groups = self._groups(place)
         return DocumentAttributes(
-            **{name: line[name] for name in _TEXTS},
-            keywords=tuple(line["keywords"]),
-            groups=None if line["groups"] is None else tuple(line["groups"]),
-            extra=dict(line["extra"]),
+            title=title(place),
+            url=url(place),
+            date=date(place),
+            language=language(place),
+            media_type=media_type(place),
+            document_type=document_type(place),
+            theme=theme(place),
+            keywords=tuple(self._keywords(place)),
+            groups=None if groups is None else tuple(groups),
+            extra=dict(self._extra(place)),
         )
+
+    def uri(self, place: int) -> str:
+        """Return the name that the document on one line was written under."""
+        uri: str = self._uri(place)
+        return uri
 
 
 def document_names(data: bytes, name: str) -> list[str]:

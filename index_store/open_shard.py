@@ -1,5 +1,7 @@
 """A shard of a version, opened: its files together, and which of its rows a search may return."""
 
+from array import array
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -13,7 +15,7 @@ from pyroaring import BitMap
 from index_store.arrow_numpy import numbers_of
 from index_store.attributes import DocumentAttributes
 from index_store.chunk_table import ChunkTable
-from index_store.deletions import RowMask, decode_deletions
+from index_store.deletions import decode_deletions
 from index_store.document_table import DocumentTable
 from index_store.errors import CorruptArtifactError
 from index_store.filters import DocumentMask, agreeing, permitted
@@ -23,7 +25,7 @@ from index_store.local_files import LocalFiles
 from index_store.manifest import LexicalFiles, ShardEntry
 from index_store.relocations import RelocationMap
 from index_store.search_options import ANY_DOCUMENT, DocumentFilter
-from index_store.shard import ShardReader
+from index_store.shard import RowSelection, ShardReader
 
 REMEMBERED_FILTERS = 16  # per shard, a byte a row each
 REMEMBERED_DOCUMENTS = 4096  # per shard
@@ -34,14 +36,17 @@ class Accepted:
     """Which live rows of a shard a search may return.
 
     Attributes:
-        mask: bool, shape (rows,); None when all live ones may.
-        rows: Number of live rows that may.
+        among: The rows.
         places: Numbers of the documents that may; None when all may.
     """
 
-    mask: RowMask | None
-    rows: int
+    among: RowSelection
     places: npt.NDArray[np.int64] | None
+
+    @property
+    def rows(self) -> int:
+        """Number of live rows that may."""
+        return self.among.rows
 
 
 class OpenShard:
@@ -68,6 +73,8 @@ class OpenShard:
         self.chunks = chunks
         self._documents = documents
         self._relocations = relocations
+        self._relocated = relocations.concern(entry.id)
+        self._all = reader.selection()
         self.accepted = lru_cache(REMEMBERED_FILTERS)(self._accepted)
         self.attributes = lru_cache(REMEMBERED_DOCUMENTS)(self._attributes)
 
@@ -78,11 +85,13 @@ class OpenShard:
 
     def uri_of(self, row: int, written: str) -> str:
         """Return the name of the document of a row that was written as `written`."""
+        if not self._relocated:
+            return written
         return self._relocations.uri_of(self.entry.id, row, written)
 
     def place_of(self, row: int) -> int:
         """Return the number of the document that a row belongs to."""
-        return int(self._starts.searchsorted(row, "right")) - 1
+        return bisect_right(self._row_starts, row) - 1
 
     def rows_of(self, place: int) -> range:
         """Return the rows of a document."""
@@ -110,16 +119,20 @@ class OpenShard:
     def _expanded(self, *masks: DocumentMask | None) -> Accepted:
         given = [mask for mask in masks if mask is not None]
         if not given:
-            return Accepted(None, self.entry.live, None)
+            return Accepted(self._all, None)
         documents = np.logical_and.reduce(given)
         rows = np.repeat(documents, self._ends - self._starts)
-        count = int((rows & self.reader.live).sum())
-        return Accepted(rows, count, np.flatnonzero(documents))
+        return Accepted(self.reader.selection(rows), np.flatnonzero(documents))
 
     @cached_property
     def _starts(self) -> npt.NDArray[np.int64]:
         starts: npt.NDArray[np.int64] = numbers_of(self.documents.table["row_start"])
         return starts
+
+    @cached_property
+    def _row_starts(self) -> Sequence[int]:
+        """The same as numbers of Python, for looking up one at a time."""
+        return array("q", self._starts.astype("<i8").tobytes())
 
     @cached_property
     def _ends(self) -> npt.NDArray[np.int64]:
@@ -129,7 +142,7 @@ class OpenShard:
     @cached_property
     def _uris(self) -> pa.Array:
         written = self.documents.table["uri"].combine_chunks()
-        if not self._relocations.concern(self.entry.id):
+        if not self._relocated:
             return written
         pairs = zip(self._starts.tolist(), written.to_pylist(), strict=True)
         return pa.array([self.uri_of(start, uri) for start, uri in pairs], pa.string())

@@ -78,11 +78,12 @@ def select(candidates: Sequence[Candidate], options: SearchOptions, uri_of: UriO
         At most `options.most`; a text of one document only once.
     """
     kept: list[Chosen] = []
-    passing = [each for each in candidates if _passes(each, options.min_score)]
+    most, least = options.most, options.min_score
+    passing = candidates if least is None else [each for each in candidates if _passes(each, least)]
     per_document: Counter[str] = Counter()
     vectors: list[Vectors] = []
-    for start in range(0, len(passing), options.most):
-        block = passing[start : start + options.most]
+    for start in range(0, len(passing), most):
+        block = passing[start : start + most]
         rows = _vectors_of(block)
         alike = _alike(rows, vectors)
         for candidate, vector, near in zip(block, rows, alike, strict=True):
@@ -96,7 +97,7 @@ def select(candidates: Sequence[Candidate], options: SearchOptions, uri_of: UriO
                 continue
             per_document[uri] += 1
             kept.append(Chosen(candidate, uri, vector))
-            if len(kept) == options.most:
+            if len(kept) == most:
                 return _as_many_as_asked(kept, options)
         vectors = [each.vector for each in kept]
     return _as_many_as_asked(kept, options)
@@ -125,7 +126,7 @@ def _vectors_of(block: Sequence[Candidate]) -> Vectors:
 def _alike(block: Vectors, kept: Sequence[Vectors]) -> list[bool]:
     """Tell which rows have one as good as the same before them, in the block or among the kept."""
     cosines = block @ block.T
-    np.fill_diagonal(cosines, 0.0)
+    cosines.ravel()[:: len(block) + 1] = 0.0  # its diagonal
     if not kept and cosines.max() < NEAR_COSINE:
         return [False] * len(block)
     closest = np.tril(cosines).max(axis=1)
@@ -135,8 +136,8 @@ def _alike(block: Vectors, kept: Sequence[Vectors]) -> list[bool]:
     return near
 
 
-def _passes(candidate: Candidate, min_score: float | None) -> bool:
-    if min_score is None or candidate.verbatim:
+def _passes(candidate: Candidate, min_score: float) -> bool:
+    if candidate.verbatim:
         return True
     return candidate.dense is not None and candidate.dense >= min_score
 

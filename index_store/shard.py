@@ -7,6 +7,7 @@ not leave this module.
 """
 
 import hashlib
+import math
 import os
 import threading
 from collections.abc import Sequence
@@ -138,6 +139,21 @@ class ShardBuilder:
         self._pending_rows = 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RowSelection:
+    """Rows of one shard that a search may return.
+
+    Attributes:
+        mask: bool, shape (rows,).
+        rows: How many they are.
+        selector: The same for FAISS; None for all rows of the shard.
+    """
+
+    mask: RowMask
+    rows: int
+    selector: Any
+
+
 class ShardReader:
     """A shard opened for reading, with the rows that are dead in one version; safe for threads.
 
@@ -152,6 +168,8 @@ class ShardReader:
         self._entry = entry
         self._threads = threads
         self._live_rows = int(live.sum())
+        self._all = self.selection()
+        self._parameters = _graph_parameters(self._all, entry.ef_search)
 
     @classmethod
     def open(
@@ -198,7 +216,7 @@ class ShardReader:
         *,
         exact: bool,
         ef_search: int | None = None,
-        only: RowMask | None = None,
+        among: RowSelection | None = None,
     ) -> tuple[Scores, Rows]:
         """Find the live rows with the largest inner product.
 
@@ -211,7 +229,7 @@ class ShardReader:
             exact: Whether every live row is compared, instead of walking the graph; also done when
                 the manifest says that the graph is not good enough.
             ef_search: Candidates looked at in the graph, None for the shard's own number.
-            only: bool, shape (rows,): rows that may be returned, None for all live ones.
+            among: What `selection` returned: rows that may be returned; None for all live ones.
 
         Returns:
             float32 scores and int64 rows, both of shape (n, k), best first; places without a
@@ -220,24 +238,25 @@ class ShardReader:
         Raises:
             UsageError: `queries` or `k` is out of bounds.
         """
-        _check_rows(queries, self._index.d)
+        _check_rows(queries, self._entry.dimension)
         if k < 1:
             raise UsageError(f"k must be at least 1, found {k}")
-        wanted = self._wanted(only)
+        wanted = self._all if among is None else among
         _set_threads(self._threads)
         found = min(k, self.rows)
         if exact or self._entry.searched_exactly:
             scores, rows = self._compare_all(queries, found, wanted)
+            complete = bool(rows[:, -1].min() >= 0)
         else:
-            ef = max(self._entry.ef_search if ef_search is None else ef_search, found)
-            parameters = _FAISS.SearchParametersHNSW(sel=_selector(wanted), efSearch=ef)
+            parameters = self._graph_parameters(wanted, ef_search, found)
             scores, rows = self._index.search(queries, found, params=parameters)
-            if rows[:, -1].min() < 0:
-                there_are = self._live_rows if wanted is None else int(wanted.sum())
-                short = (rows >= 0).sum(axis=1) < min(found, there_are)
+            complete = bool(rows[:, -1].min() >= 0)
+            if not complete:
+                short = (rows >= 0).sum(axis=1) < min(found, wanted.rows)
                 if short.any():
                     scores[short], rows[short] = self._compare_all(queries[short], found, wanted)
-        if found == k and rows[:, -1].min() >= 0:
+                    complete = bool(rows[:, -1].min() >= 0)
+        if found == k and complete:
             return scores, rows
         scores = np.where(rows < 0, np.float32(-np.inf), scores)
         padding = ((0, 0), (0, k - found))
@@ -258,22 +277,32 @@ class ShardReader:
         vectors: Vectors = self._flat.reconstruct_batch(np.asarray(rows, np.int64))
         return vectors
 
-    def _compare_all(self, queries: Vectors, k: int, wanted: RowMask | None) -> tuple[Scores, Rows]:
-        parameters = _FAISS.SearchParameters(sel=_selector(wanted))
+    def selection(self, only: RowMask | None = None) -> RowSelection:
+        """Return live rows in the form that FAISS asks about; worth keeping for many searches.
+
+        Args:
+            only: bool, shape (rows,): rows that may be returned, None for all live ones.
+        """
+        if only is None and self._live_rows == self.rows:
+            return RowSelection(self.live, self.rows, None)
+        mask = self.live if only is None else self.live & only
+        bits = np.packbits(mask, bitorder="little")
+        return RowSelection(mask, int(mask.sum()), _FAISS.IDSelectorBitmap(bits))
+
+    def _compare_all(self, queries: Vectors, k: int, wanted: RowSelection) -> tuple[Scores, Rows]:
+        parameters = _FAISS.SearchParameters(sel=wanted.selector)
         scores, rows = self._flat.search(queries, k, params=parameters)
         return scores, rows
 
-    def _wanted(self, only: RowMask | None) -> RowMask | None:
-        """Return which rows may be returned, or None for all of them."""
-        if only is None and self._live_rows == self.rows:
-            return None
-        return self.live if only is None else self.live & only
+    def _graph_parameters(self, wanted: RowSelection, ef_search: int | None, hits: int) -> Any:  # noqa: ANN401
+        ef = max(self._entry.ef_search if ef_search is None else ef_search, hits)
+        if wanted.selector is None and ef == self._entry.ef_search:
+            return self._parameters
+        return _graph_parameters(wanted, ef)
 
 
-def _selector(wanted: RowMask | None) -> Any:  # noqa: ANN401
-    if wanted is None:
-        return None
-    return _FAISS.IDSelectorBitmap(np.packbits(wanted, bitorder="little"))
+def _graph_parameters(wanted: RowSelection, ef_search: int) -> Any:  # noqa: ANN401
+    return _FAISS.SearchParametersHNSW(sel=wanted.selector, efSearch=ef_search)
 
 
 def _new_index(options: ShardOptions, dimension: int) -> Any:  # noqa: ANN401
@@ -402,6 +431,8 @@ def _check_rows(vectors: Vectors, dimension: int) -> None:
             f"vectors must be float32 of shape (n, {dimension}), "
             f"found {vectors.dtype} of shape {vectors.shape}"
         )
+    if len(vectors) == 1 and abs(math.sqrt(vectors[0].dot(vectors[0])) - 1.0) <= NORM_TOLERANCE:
+        return  # the usual case, at a third of the price
     norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     wrong = ~(np.abs(norms - 1.0) <= NORM_TOLERANCE)  # also true for values that are not numbers
     if wrong.any():

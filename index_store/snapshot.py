@@ -6,6 +6,7 @@ for threads.
 """
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -203,8 +204,8 @@ class Snapshot:
         query = self._query(question, options)
         quotation = Quotation(question.text)
         depth = max(2 * options.most, MIN_CANDIDATES)
-        if quotation.is_long_enough:
-            depth = max(depth, QUOTATION_CANDIDATES)
+        if quotation.is_long_enough and self.retrieval_of(options) is Retrieval.DENSE:
+            depth = max(depth, QUOTATION_CANDIDATES)  # words would have found it among the first
         while True:
             found = self._finder.find(question.text, query, options, depth)
             chosen = select(_in_order(found, quotation, options), options, _uri_of)
@@ -315,9 +316,12 @@ def _date_of(candidate: Candidate) -> str:
 def _hit(chosen: Chosen, neighbours: int) -> Hit:
     found = chosen.candidate
     cited = found.shard.chunks.cited(found.row)
-    dense = None if found.dense is None else min(1.0, max(-1.0, found.dense))
+    dense, score = found.dense, found.score
+    if dense is not None and not -1.0 <= dense <= 1.0:  # by a rounding
+        score = min(1.0, max(-1.0, dense)) if score == dense else score
+        dense = min(1.0, max(-1.0, dense))
     return Hit(
-        score=dense if found.score == found.dense and dense is not None else found.score,
+        score=score,
         uri=chosen.uri,
         text=cited.text,
         citation=cited.citation,
@@ -363,8 +367,8 @@ def _normalised(vector: Vectors, dimension: int) -> Vectors:
     if vector.shape != (dimension,):
         raise UsageError(f"question vector must have shape ({dimension},), found {vector.shape}")
     query = np.asarray(vector, np.float64)
-    norm = float(np.linalg.norm(query))
-    if not np.isfinite(norm) or norm == 0.0:
+    norm = math.sqrt(query.dot(query))
+    if not math.isfinite(norm) or norm == 0.0:
         raise UsageError(f"question vector must have a finite norm above 0, found {norm}")
     normalised: Vectors = (query / norm).astype(np.float32)[np.newaxis, :]
     return normalised

@@ -75,6 +75,9 @@ def _end_of(error: BaseException) -> RunEnd:
 
 
 def _told(error: BaseException) -> str:
+    if not isinstance(error, Exception):
+        by = "Ctrl-C" if isinstance(error, KeyboardInterrupt) else type(error).__name__
+        return f"told to end ({by})"
     told = " ".join(str(error).split()) or type(error).__name__
     known = isinstance(error, IndexStoreError)
     return (told if known else f"{type(error).__name__}: {told}")[:REASON_CHARS]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from index_store.artifacts import Artifact, measure
-from index_store.cache import CacheOptions, LocalCache
+from index_store import cache as cache_module
+from index_store.artifacts import Artifact, check_file, measure
+from index_store.cache import NOTES, TRUSTED_MS, CacheOptions, LocalCache
 from index_store.errors import CorruptArtifactError, TransientError
 from index_store.publisher import promote
 from index_store.snapshot import Snapshot, SnapshotOptions
@@ -21,6 +22,9 @@ DOCUMENTS = {f"doc{number}.txt": [f"text {number} part {part}" for part in range
              for number in range(20)}  # fmt: skip
 
 
+NOW_MS = 1_700_000_000_000
+
+
 def store_of(**objects: bytes) -> tuple[MeteredStorage, dict[str, Artifact]]:
     storage = MeteredStorage(MemoryStorage("cached"))
     for name, data in objects.items():
@@ -28,22 +32,22 @@ def store_of(**objects: bytes) -> tuple[MeteredStorage, dict[str, Artifact]]:
     return storage, {name: measure(name, data) for name, data in objects.items()}
 
 
-def cache_in(folder: Path, limit_bytes: int = 1 << 20) -> LocalCache:
-    ticks = count(1_700_000_000_000)
+def cache_in(folder: Path, limit_bytes: int = 1 << 20, now_ms: int = NOW_MS) -> LocalCache:
+    ticks = count(now_ms)
     return LocalCache(
         CacheOptions(folder=folder, limit_bytes=limit_bytes), clock_ms=lambda: next(ticks)
     )
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    return {path.name for path in folder.iterdir() if path.is_file()}
 
 
 def copied_files(snapshot: Snapshot) -> set[str]:
-    """Return the hashes of all that is copied: the files of the shards, and the manifest."""
+    """Return the hashes of what is copied: the files of the shards, and the manifest."""
     artifacts = snapshot.manifest.artifacts
-    shards = {artifact.sha256 for artifact in artifacts if "/shards/" in artifact.key}
-    return shards | {snapshot.version}  # a version's id is the hash of its manifest
+    files = {artifact.sha256 for artifact in artifacts if "/shards/" in artifact.key}
+    return {*files, snapshot.version}
 
 
 def damage(path: Path) -> None:
@@ -132,6 +136,37 @@ def test_damage_that_leaves_no_trace_is_noticed_by_the_next_process(tmp_path: Pa
     assert lease.path.read_bytes() == bytes(range(250)) * 4
 
 
+def test_a_copy_is_hashed_again_after_a_day_or_when_anything_touched_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    hashed: list[Path] = []
+
+    def counted(path: Path, artifact: Artifact, *, verify: bool) -> None:
+        hashed.append(path)
+        check_file(path, artifact, verify=verify)
+
+    monkeypatch.setattr(cache_module, "check_file", counted)
+    storage, known = store_of(a=b"a" * 400)
+    copy = tmp_path / known["a"].sha256
+
+    def leased(after_ms: int) -> int:
+        hashed.clear()
+        cache_in(tmp_path, now_ms=NOW_MS + after_ms).lease(storage, known["a"]).close()
+        return len(hashed)
+
+    leased(0)
+    assert leased(1000) == 0, "noted when it was downloaded"
+    status = copy.stat()
+    os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert leased(2000) == 1, "its change time is another"
+    assert leased(3000) == 0
+    assert leased(3000 + TRUSTED_MS) == 1
+    assert leased(4000) == 1, "noted in a future that this clock does not know"
+    (tmp_path / NOTES / copy.name).write_text('{"file": [')
+    assert leased(5000) == 1, "a note that is being written"
+    assert storage.read_bytes == 400
+
+
 def test_a_damaged_copy_is_not_served_when_the_store_cannot_give_another(tmp_path: Path):
     storage, known = store_of(a=b"a" * 400)
     cache = cache_in(tmp_path)
@@ -209,7 +244,7 @@ def test_a_snapshot_is_whole_whatever_was_in_the_cache(tmp_path: Path):
     promote(commit_log(storage), done.version)
     with Snapshot.open(storage, COLLECTION, options=options) as snapshot:
         expected = snapshot.nearest(vector("x"), 5)
-    for path in (tmp_path / "cache").iterdir():
+    for path in filter(Path.is_file, (tmp_path / "cache").iterdir()):
         damage(path)
     with Snapshot.open(storage, COLLECTION, options=options) as snapshot:
         assert snapshot.nearest(vector("x"), 5) == expected

@@ -150,7 +150,7 @@ def test_only_restricts_the_rows_and_keeps_deletions(shard: ShardFile, exact: bo
     only = np.zeros(ROWS, bool)
     only[::3] = True
     reader = ShardReader.open(shard.path, entry_of(shard), dead=BitMap(range(0, ROWS, 6)))
-    _, rows = reader.search(QUERIES, 50, exact=exact, only=only)
+    _, rows = reader.search(QUERIES, 50, exact=exact, among=reader.selection(only))
     returned = rows[rows >= 0]
     assert len(returned)
     assert not (returned % 6 == 0).any()

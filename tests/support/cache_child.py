@@ -92,7 +92,8 @@ def sweep(storage: FolderStorage, cache: LocalCache) -> None:
         heir = LocalCache(cache.options)
         lease = heir.lease(MeteredStorage(storage), artifact)
         whole = measure(artifact.key, lease.path) == artifact
-        alone = [path.name for path in cache.options.folder.iterdir()] == [artifact.sha256]
+        files = [path.name for path in cache.options.folder.iterdir() if path.is_file()]
+        alone = files == [artifact.sha256]
         say(f"{number} {'whole' if whole and alone else 'broken'}")
         lease.close()
         lease.path.unlink()

@@ -6,7 +6,7 @@ Pictures are Markdown images with their bytes in the address, which is what that
 import base64
 from collections import Counter
 
-from tasks.stages.morning.comparing import Compared, compare_nights, compare_stages
+from tasks.stages.morning.comparing import Compared, compare_nights, compare_stages, stages_line
 from tasks.stages.morning.night_picture import night_svg
 from tasks.stages.morning.nights_picture import nights_svg
 from tasks.stages.morning.page import Morning, commands, verdict
@@ -36,6 +36,7 @@ def summary_markdown(morning: Morning) -> str:
         f"**{escape_markdown(verdict(report)[0])}**",
         f"Began {moment(report.began_at_ms)}, took {clock(morning.record.took_s)}.",
         _compared(compare_nights(morning.record, morning.before)),
+        f"Stages: {stages_line(morning.record, morning.before) or 'none'}.",
         f"```\n{typed}\n```" if typed else "",
         cost_markdown(report.cost),
     ]

@@ -55,6 +55,15 @@ def compare_stages(now: RunRecord, before: Sequence[RunRecord]) -> tuple[Compare
     return tuple(_row(stage, now, nights, _of_stage(stage), clock) for stage in now.seconds)
 
 
+def stages_line(now: RunRecord, before: Sequence[RunRecord]) -> str:
+    """Return one line of how long each stage took, with what is usual where that is known."""
+    told = (
+        f"{row.name} {row.now}" + (f" (usually {row.usual})" if row.usual else "")
+        for row in compare_stages(now, before)
+    )
+    return ", ".join(told)
+
+
 def _of_documents(name: str) -> Callable[[RunRecord], float | None]:
     return lambda run: run.documents.get(name)
 

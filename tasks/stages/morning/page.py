@@ -7,7 +7,7 @@ escaped; without names it tells nothing that a reader without rights may not kno
 from dataclasses import dataclass
 from importlib.resources import files
 
-from tasks.stages.morning.comparing import Compared, compare_nights, compare_stages
+from tasks.stages.morning.comparing import Compared, compare_nights, compare_stages, stages_line
 from tasks.stages.morning.gates_section import gates
 from tasks.stages.morning.html import Markup, details, table, tag, text
 from tasks.stages.morning.night_picture import night_svg
@@ -159,6 +159,7 @@ def _summary(morning: Morning) -> Markup:
         tag("div", *cards, css="cards"),
         tag("nav", *(tag("a", name, href=f"#{place}") for place, name in (*links, *more))),
         tag("pre", *(tag("code", line) + Markup("\n") for line in commands(report))),
+        tag("p", stages_line(morning.record, morning.before), css="soft"),
         details("Beside the nights before", _compared(rows), tag("p", price_line(report.cost))),
     )
 

@@ -1,12 +1,14 @@
 """The fault wrapper: the chosen operation fails in the chosen way, and no other."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from index_store.errors import TransientError, UnknownOutcomeError
 from index_store.storage.base import Storage
 from index_store.storage.faulty import FaultMode, FaultyStorage
+from index_store.storage.folder import FolderStorage
 from index_store.storage.memory import MemoryStorage
 
 OPERATIONS: dict[str, Callable[[Storage], object]] = {
@@ -24,6 +26,15 @@ def inner() -> MemoryStorage:
     storage.put("there", b"y")
     storage.put("there too", b"z")
     return storage
+
+
+def test_it_lends_the_file_of_a_store_that_has_files(tmp_path: Path):
+    folder = FolderStorage(tmp_path)
+    folder.put("there", b"y")
+    faulty = FaultyStorage(folder, fail_at=1, mode=FaultMode.ERROR)
+    path = faulty.local_path("there")
+    assert path is not None
+    assert path.read_bytes() == b"y"
 
 
 def names(storage: Storage) -> list[str]:

@@ -18,6 +18,7 @@ from index_store.errors import (
     UsageError,
 )
 from index_store.storage import folder as folder_module
+from index_store.storage.base import MAX_KEY_BYTES, check_key
 from index_store.storage.folder import FolderStorage
 from index_store.storage.opening import open_storage
 
@@ -29,6 +30,7 @@ CONTENDER = """
 import sys
 from pathlib import Path
 from index_store.errors import ConflictError
+from index_store.storage.base import MAX_KEY_BYTES, check_key
 from index_store.storage.folder import FolderStorage
 storage = FolderStorage(Path(sys.argv[1]))
 number, rounds = int(sys.argv[2]), int(sys.argv[3])
@@ -74,6 +76,7 @@ def test_of_four_processes_one_creates_the_object(tmp_path: Path):
 KILLED_WRITER = """
 import os, signal, sys
 from pathlib import Path
+from index_store.storage.base import MAX_KEY_BYTES, check_key
 from index_store.storage.folder import FolderStorage
 before = {call!r}
 original = getattr(os, before)
@@ -302,3 +305,10 @@ def test_folders_beside_what_is_asked_for_are_not_read(
     monkeypatch.setattr(folder_module.os, "scandir", noted)
     assert [entry.key for entry in storage.list("a/b")] == ["a/b/x", "a/b1"]
     assert read == [tmp_path / "a", tmp_path / "a/b"]
+
+
+def test_a_key_may_have_as_many_bytes_as_s3_allows():
+    longest = "é" * (MAX_KEY_BYTES // 2)
+    assert check_key(longest) == longest
+    with pytest.raises(UsageError, match="too long"):
+        check_key(f"{longest}x")

@@ -65,10 +65,19 @@ def test_questions_are_read_from_yaml_and_csv(tmp_path: Path):
     assert (one.id, one.documents, one.passages) == ("q1", ("a.txt", "b.txt"), ("trois mois",))
 
 
+def test_a_question_of_an_evaluation_needs_no_documents_and_may_bear_its_answer(tmp_path: Path):
+    table = tmp_path / "questions.csv"
+    table.write_text("question;answer\nCombien ?;deux | trois\n")
+    (one,) = read_golden(str(table), needs_targets=False)
+    assert (one.documents, one.answer) == ((), "deux | trois")
+    with pytest.raises(UsageError, match="question 1: it names neither"):
+        read_golden(str(table))
+
+
 def test_every_problem_of_a_file_of_questions_is_named(tmp_path: Path):
     bad = tmp_path / "bad.yaml"
-    bad.write_text("- question: ''\n  answer: x\n- question: a\n  documents: b\n  id: 1\n")
-    with pytest.raises(UsageError, match="field 'answer' is unknown.*asks nothing.*neither"):
+    bad.write_text("- question: ''\n  reply: x\n- question: a\n  documents: b\n  id: 1\n")
+    with pytest.raises(UsageError, match="field 'reply' is unknown.*asks nothing.*neither"):
         read_golden(str(bad))
     bad.write_text("[]")
     with pytest.raises(UsageError, match="no question"):

@@ -25,6 +25,7 @@ def test_summary_says_first_what_stands_now_and_then_the_verdict():
     told = summary_markdown(morning())
     assert told.startswith("# docs: ffffffffffff published, in production\n\n**All 1 checks passed")
     assert "| documents | 1,238 | 1,238 | 1,119 |" in told
+    assert "Stages: scan 1.2 s (usually 1.2 s), parse 8.0 s (usually 8.0 s)." in told
     unchanged = summary_markdown(morning(replace(REPORT, unchanged=True)))
     assert unchanged.startswith("# docs: nothing changed, ffffffffffff stays")
     blocked = summary_markdown(morning(replace(REPORT, promoted=False, findings=(FAILED,))))
