@@ -27,10 +27,10 @@ def test_swaps_and_the_end_cost_no_request(publisher: Publisher, tmp_path: Path,
         service.wait_for(version)
         load = Load(service.port, ["night train", "bread"], clients=4)
         load.start()
-        for number in range(1, 6):
+        for number in range(1, 7):
+            until(lambda version=version: any(each.told == version for each in load.answers))
             version = publisher.publish("docs", text(number))
             service.wait_for(version)
-            until(lambda version=version: any(each.told == version for each in load.answers))
         answered = len(load.answers)
         until(lambda: len(load.answers) > answered + 20)
         service.process.send_signal(signal.SIGTERM)
