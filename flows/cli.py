@@ -9,6 +9,7 @@ import gc
 
 import click
 
+from flows.cli_deploy import deploy
 from flows.cli_nights import NIGHT_COMMANDS
 from flows.cli_options import common, json_option, read_settings, sourced
 from flows.cli_store import STORE_COMMANDS
@@ -220,7 +221,7 @@ def key(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
         make_key(name, scopes, as_json=as_json)
 
 
-for _command in (*VERSION_COMMANDS, *NIGHT_COMMANDS, *STORE_COMMANDS):
+for _command in (deploy, *VERSION_COMMANDS, *NIGHT_COMMANDS, *STORE_COMMANDS):
     main.add_command(_command)
 
 if __name__ == "__main__":
