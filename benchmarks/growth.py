@@ -21,7 +21,7 @@ from pathlib import Path
 
 from side_by_side.collection import next_night, write_collection
 from side_by_side.measuring import MEBIBYTE, Measured, folder_bytes, run_measured
-from side_by_side.results import Line, Result, curve, keep, machine
+from side_by_side.results import Line, Result, keep, machine
 
 SHARE = 0.01
 CHARACTERS = 300
@@ -73,14 +73,14 @@ def main() -> None:
         sides=tuple(f"{size:,}" for size in sizes),
         lines=tuple(_lines(figures, sizes)),
         notes=(
-            "the ratio is the exponent between the two largest sizes; that of nights is in the "
+            "the exponent is that between the two largest sizes; that of nights is in the "
             "change, which is 1 % of each collection",
             "seconds of processor time, of which the start of Prefect and of Python is the same "
             "at every size",
         ),
         seen=machine(["faiss-cpu", "prefect"]),
     )
-    keep("growth", result, curve(result))
+    keep("growth", result)
 
 
 def _life(home: Home, size: int) -> dict[str, float]:

@@ -13,7 +13,7 @@ SETTINGS = re.compile(r"(<!-- settings:.*?-->\n).*(<!-- /settings -->)", re.DOTA
 
 RESULTS = Path("benchmarks/results")
 FIGURES = Path("benchmarks/FIGURES.md")
-MEASURED = ("taken_over", "peers", "limits", "retrieval")
+MEASURED = ("taken_over", "peers", "limits", "growth", "retrieval")
 FIGURES_HEAD = "# Figures\nWritten by `make docs` from `results/`, which the commands below keep.\n"
 FIRST_FIGURES = re.compile(r"(<!-- figures:.*?-->\n).*(<!-- /figures -->)", re.DOTALL)
 

@@ -76,18 +76,17 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
-def keep(name: str, result: Result, drawn: str = "") -> None:
+def keep(name: str, result: Result) -> None:
     """Write the JSON and the picture of a result, and print its table.
 
     Args:
         name: Of both files, without a suffix.
         result: What was measured.
-        drawn: The picture, SVG; bars when none is given.
     """
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps(asdict(result), indent=1, ensure_ascii=False) + "\n"
     (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
-    (RESULTS / f"{name}.svg").write_text(drawn or picture(result), encoding="utf-8")
+    (RESULTS / f"{name}.svg").write_text(picture(result), encoding="utf-8")
     print(table(result))
 
 
@@ -102,17 +101,31 @@ def load(path: Path) -> Result:
 def table(result: Result) -> str:
     """Return the Markdown table of a result."""
     rows = [
-        f"| {result.title} | {' | '.join(result.sides)} | ratio | goal |",
+        f"| {result.title} | {' | '.join(result.sides)} | {_last_column(result)} | goal |",
         "|---" * (len(result.sides) + 3) + "|",
     ]
     for line in result.lines:
         figures = " | ".join(_shown(line.values.get(side)) for side in result.sides)
-        ratio = "" if line.ratio is None else f"{_shown(line.ratio)} x"
+        unit = "" if _is_growth(result) else " x"
+        ratio = "" if line.ratio is None else f"{_shown(line.ratio)}{unit}"
         rows.append(f"| {line.name} | {figures} | {ratio} | {line.goal} |")
     return "\n".join(rows) + "\n"
 
 
 def picture(result: Result) -> str:
+    """Return an SVG of a result: curves over sides that are numbers, else bars."""
+    return curves(result) if _is_growth(result) else bars(result)
+
+
+def _is_growth(result: Result) -> bool:
+    return all(side.replace(",", "").isdigit() for side in result.sides)
+
+
+def _last_column(result: Result) -> str:
+    return "exponent" if _is_growth(result) else "ratio"
+
+
+def bars(result: Result) -> str:
     """Return an SVG with one group of bars per line; each group has a scale of its own."""
     parts: list[str] = []
     top = 34.0
@@ -143,7 +156,7 @@ def picture(result: Result) -> str:
     )
 
 
-def curve(result: Result) -> str:
+def curves(result: Result) -> str:
     """Return an SVG with one curve per line over sides that are numbers, both axes logarithmic."""
     places = [math.log10(float(side.replace(",", ""))) for side in result.sides]
     shown = [line for line in result.lines if all(line.values.values())]
