@@ -18,6 +18,7 @@ from index_store.errors import IndexStoreError
 EXPECTED = {
     "IndexStoreError": ExitCode.FAILED,
     "TransientError": ExitCode.FAILED,
+    "NoRoomError": ExitCode.FAILED,
     "RefusedInputError": ExitCode.FAILED,
     "UsageError": ExitCode.MISTAKE,
     "NotFoundError": ExitCode.MISTAKE,
