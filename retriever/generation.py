@@ -5,7 +5,8 @@ nobody in and closes when the last request has left, never before.
 """
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -18,6 +19,11 @@ from retriever.query import Query
 from retriever.reranking import RerankStage
 
 WARM_QUESTION = "warm"
+NoteStage = Callable[[str, float], None]
+
+
+def _note_nothing(_stage: str, _seconds: float) -> None:
+    """Nobody measures."""
 
 
 class Generation:
@@ -71,16 +77,30 @@ class Generation:
                 f"{self.snapshot.rows} live chunks expected, but a probe found none"
             )
 
-    def search(self, query: Query) -> tuple[Hit, ...]:
-        """Embed the question, search, and rerank if asked; safe from several threads."""
+    def search(self, query: Query, note: NoteStage = _note_nothing) -> tuple[Hit, ...]:
+        """Embed the question, search, and rerank if asked; safe from several threads.
+
+        Args:
+            query: What is asked.
+            note: Told how many seconds each stage took: embed, find, rerank.
+        """
+        began = time.perf_counter()
         vector = None
         if query.options.retrieval is not Retrieval.LEXICAL or query.options.needs_cosine:
             vector = self._embedder.embed_question(query.text)
+        embedded = time.perf_counter()
+        note("embed", embedded - began)
         question = Question(text=query.text, vector=vector)
-        if self._rerank is None:
-            return self.snapshot.search(question, query.options)
-        hits = self.snapshot.search(question, self._rerank.widened(query.options))
-        return self._rerank.rerank(query.text, hits).hits[: query.options.most]
+        rerank = self._rerank
+        options = query.options if rerank is None else rerank.widened(query.options)
+        hits = self.snapshot.search(question, options)
+        found = time.perf_counter()
+        note("find", found - embedded)
+        if rerank is None:
+            return hits
+        hits = rerank.rerank(query.text, hits).hits[: query.options.most]
+        note("rerank", time.perf_counter() - found)
+        return hits
 
     def embed_question(self, question: str) -> Vectors:
         """Embed a question, not blank: float32, shape (dimension,), L2-normalised."""

@@ -124,6 +124,8 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
 # What only commands that look or serve heed, shown by tests of those.
 ELSEWHERE = {
     "follow",
+    "trace_url",
+    "log_format",
     "memory_reserve_mib",
     "drain_s",
     "max_connections",
