@@ -13,6 +13,7 @@ from index_store.embedder import Embedder, Vectors
 from index_store.errors import CorruptArtifactError
 from index_store.records import Hit
 from index_store.search_options import Question, Retrieval, SearchOptions
+from index_store.selection import adaptive_k
 from index_store.snapshot import Snapshot
 from retriever.query import Query
 from retriever.reranking import RerankStage
@@ -80,7 +81,12 @@ class Generation:
         if self._rerank is None:
             return self.snapshot.search(question, query.options)
         hits = self.snapshot.search(question, self._rerank.widened(query.options))
-        return self._rerank.rerank(query.text, hits).hits[: query.options.most]
+        reranked = self._rerank.rerank(query.text, hits).hits
+        rule = query.options.adaptive
+        if rule is None:
+            return reranked[: query.options.k]
+        cosines = [hit.parts.dense or 0.0 for hit in reranked]
+        return reranked[: adaptive_k(cosines, query.options.k, rule)]
 
     def embed_question(self, question: str) -> Vectors:
         """Embed a question, not blank: float32, shape (dimension,), L2-normalised."""
