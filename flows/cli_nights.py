@@ -65,7 +65,8 @@ def report(
 Examples:
   nightpress evaluate --questions questions.yaml --store ./store --out answers.xlsx
   nightpress evaluate --marks answers.xlsx --store ./store     # what people filled in
-  nightpress evaluate 3f9c21 --store ./store --against 8a0b4e --least 7.5 --json
+  nightpress evaluate 3f9c21 --store ./store --against 8a0b4e --json
+  nightpress evaluate --questions questions.yaml --store ./store --least 7.5
   nightpress evaluate --store ./store --set judge_url=http://localhost:11434/v1 \\
     --set judge_model=mistral-nemo"""
 )
@@ -86,7 +87,11 @@ Examples:
     multiple=True,
     help="Write answers and marks to a .csv or .xlsx file; may be repeated.",
 )
-@click.option("--against", metavar="V", help="Compare with the last evaluation of a version.")
+@click.option(
+    "--against",
+    metavar="V",
+    help="Compare with the last evaluation of a version; asks only what --questions names.",
+)
 @click.option(
     "--least", type=click.FloatRange(0, 10), help="Exit with 3 when the final mark is lower."
 )

@@ -40,7 +40,7 @@ class EvaluationOrder:
         questions: File of questions; None for the one that is set.
         marks: File of marks that people gave to the answers that are kept; nothing is asked then.
         out: Files to write, each .csv or .xlsx.
-        against: Version to compare with, or None.
+        against: Version to compare with, or None; without questions and marks nothing is asked.
         least: Least final mark, or None.
     """
 
@@ -62,10 +62,12 @@ def run_evaluation(settings: Settings, order: EvaluationOrder, *, as_json: bool)
     storage = open_storage(settings.store)
     check_format(storage, settings.collection)
     version = _version(storage, settings, order.version)
-    if order.marks is None:
-        made = _asked(settings, order, version)
-    else:
+    if order.marks is not None:
         made = _marked(storage, settings, order.marks, version)
+    elif order.against is not None and order.questions is None:
+        made = _kept(storage, settings, version)
+    else:
+        made = _asked(settings, order, version)
     for path in order.out:
         write_sheet(made, path)
     compared = None if order.against is None else _compared(storage, settings, made, order.against)
@@ -99,11 +101,7 @@ def _load(version: str) -> Callable[[Settings], Evaluation]:
 
 def _marked(storage: Storage, settings: Settings, path: Path, version: str) -> Evaluation:
     """Add the marks of people to the answers that are kept; nothing is asked again."""
-    kept = last_evaluation(storage, settings.collection, version)
-    if kept is None:
-        raise UsageError(
-            f"version {version[:SHORT]} was never evaluated; ask it first, without --marks"
-        )
+    kept = _kept(storage, settings, version)
     marks = read_marks(path, {row.id: row.question for row in kept.rows})
     if not marks:
         raise UsageError(f"marks {path.name!r}: there is no mark in it")
@@ -119,13 +117,18 @@ def _marked(storage: Storage, settings: Settings, path: Path, version: str) -> E
 
 
 def _compared(storage: Storage, settings: Settings, made: Evaluation, against: str) -> Comparison:
-    version = _version(storage, settings, against)
-    before = last_evaluation(storage, settings.collection, version)
-    if before is None:
-        raise UsageError(
-            f"version {version[:SHORT]} was never evaluated: nightpress evaluate {version[:SHORT]}"
-        )
+    before = _kept(storage, settings, _version(storage, settings, against))
     return compare(made, before)
+
+
+def _kept(storage: Storage, settings: Settings, version: str) -> Evaluation:
+    kept = last_evaluation(storage, settings.collection, version)
+    if kept is None:
+        raise UsageError(
+            f"version {version[:SHORT]} was never evaluated; ask it first: "
+            f"nightpress evaluate {version[:SHORT]} --questions FILE"
+        )
+    return kept
 
 
 def _version(storage: Storage, settings: Settings, typed: str | None) -> str:

@@ -95,8 +95,13 @@ def gate_options(settings: Settings) -> GateOptions:
     )
 
 
-def remote_options(settings: Settings) -> RemoteOptions:
+def remote_options(settings: Settings, *, in_run: bool = False) -> RemoteOptions:
     """Return how an embedding provider over the network is reached.
+
+    Args:
+        settings: What the person set.
+        in_run: Whether texts are embedded. A question waits for no store and for no comparison of
+            addresses, and who asks it may not write to a store.
 
     Raises:
         UsageError: The file of the key cannot be read, or the address holds a password.
@@ -121,11 +126,11 @@ def remote_options(settings: Settings) -> RemoteOptions:
             requests_per_minute=settings.embed_requests_per_minute,
             tokens_per_minute=settings.embed_tokens_per_minute,
             shared_file=settings.embed_pace_file,
-            shared_store=_pace_store(settings),
+            shared_store=_pace_store(settings) if in_run else "",
             give_up_s=settings.embed_give_up_s,
         ),
         tokenizer=settings.embed_tokenizer,
-        fallbacks=settings.embed_fallback,
+        fallbacks=settings.embed_fallback if in_run else (),
         fallback_key=settings.embed_fallback_key,
         fallback_after_s=settings.embed_fallback_after_s,
         price_per_million_tokens=settings.embed_price,
@@ -233,7 +238,7 @@ def run_options(settings: Settings, run: str) -> RunOptions:
             spec=settings.embedder,
             threads=settings.embed_threads or cores,
             dimension=settings.embed_dimension,
-            remote=remote_options(settings),
+            remote=remote_options(settings, in_run=True),
             budget=settings.budget,
             night=night_options(settings),
         ),

@@ -162,10 +162,11 @@ class MeteredEmbedder(Protocol):
         """Return the tokens of texts as `RequestLimits.tokens` counts; None for those of chunks."""
         ...
 
-    def room(self) -> int | None:
+    def room(self, tokens: int) -> int:
         """Return how many tokens the next request should have so that a minute is filled.
 
-        As `RequestLimits.tokens` counts; None when tokens do not matter.
+        Args:
+            tokens: What it would have, as `RequestLimits.tokens` counts; it gets no more.
         """
         ...
 

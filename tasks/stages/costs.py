@@ -25,7 +25,7 @@ WIDTH, HEIGHT = 720, 220  # of the picture, in its own units
 LEFT, BOTTOM, TOP = 70, 30, 30
 GAP_SHARE = 0.25  # of a bar's place that stays empty
 SHOWN_SOURCES = 50
-NAME_CHARS = 8  # of a source's name in the legend
+NAME_CHARS = 7  # of a source's name in the legend
 COLOURS = ("#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#e15759", "#9c9c9c")  # the last for others
 
 

@@ -241,8 +241,10 @@ class _Work:
             The request, and what waits then; what was left out of it is packed anew.
         """
         *rest, whole = waiting
-        room = self._embedder.room() if isinstance(self._embedder, MeteredEmbedder) else None
-        if room is None or self._tokens(whole) <= room:
+        if not isinstance(self._embedder, MeteredEmbedder):
+            return whole, rest
+        room = self._embedder.room(self._tokens(whole))
+        if self._tokens(whole) <= room:
             return whole, rest
         taken: list[int] = []
         for place in sorted(whole, key=lambda each: -self._wanted[each].tokens):

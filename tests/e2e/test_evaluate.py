@@ -34,7 +34,8 @@ def test_answers_are_judged_marked_by_people_and_compared(
     first = nightpress("run", "--json").json["version"]
     with ChatServer(Script(deltas=[{"content": JUDGED}])).running() as judge:
         asked = nightpress(
-            *("evaluate", "--questions", questions, "--json", "--out", str(tmp_path / "a.xlsx")),
+            *("evaluate", "--json", "--out", str(tmp_path / "a.xlsx")),
+            NIGHTPRESS_EVALUATION_QUESTIONS=questions,
             NIGHTPRESS_JUDGE_URL=judge.url,
             NIGHTPRESS_JUDGE_MODEL="strict",
         ).json
@@ -61,9 +62,7 @@ def test_answers_are_judged_marked_by_people_and_compared(
 
     write(source / "dunes.txt", prose("dunes"))
     second = nightpress("run", "--json").json["version"]
-    told = nightpress(
-        "evaluate", "--against", first[:12], NIGHTPRESS_EVALUATION_QUESTIONS=questions
-    )
+    told = nightpress("evaluate", "--questions", questions, "--against", first[:12])
     assert "nobody marked them yet" in told.out
     low = tmp_path / "low.csv"
     low.write_text("id,exactness,completeness,format\ntides,2,2,2\n")
@@ -71,6 +70,8 @@ def test_answers_are_judged_marked_by_people_and_compared(
         *("evaluate", second, "--marks", str(low), "--against", first, "--least", "5"), code=3
     )
     assert "tides: 9.50 → 2.00" in ended.out
+    compared = nightpress("evaluate", second, "--against", first, "--json").json["against"]
+    assert compared["changes"] == [{"id": "tides", "before": 9.5, "now": 2.0}]
     assert "the final mark is 2.00, at least 5 is asked" in ended.err
 
 

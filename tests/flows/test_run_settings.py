@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from flows.links import link_options
-from flows.run_settings import available_cores, new_run_id, run_options
+from flows.run_settings import available_cores, new_run_id, remote_options, run_options
 from flows.secret_blocks import with_key
 from flows.serving import rerank_options
 from flows.settings import Settings, load_settings
@@ -268,6 +268,12 @@ def test_the_workers_of_one_run_share_a_limit_through_its_store(
     given = {"source": "/x", "store": "s3://b/p/", "embedder": "mistral", **more}
     options = run_options(load_settings(given, {}).settings, "run-1")
     assert options.embed.remote.pace.shared_store == expected
+
+
+def test_a_question_waits_for_no_store_and_no_other_address():
+    settings = Settings(embed_pace_store="s3://own", embed_fallback=("http://b/v1",))
+    asked = remote_options(settings)
+    assert (asked.pace.shared_store, asked.fallbacks) == ("", ())
 
 
 def test_a_key_is_read_from_a_file_and_never_shown(tmp_path: Path):

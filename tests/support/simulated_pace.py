@@ -98,9 +98,10 @@ def simulate(night: Night, drawn: random.Random) -> Seen:
             heapq.heappush(moments, (answered, worker, None))
             continue
         surprise = min(SURPRISE, max(LEAST_SURPRISE, 2.5 * spread**0.5))
-        most = 16_000 / highest
-        most = min(most, room(allowed, options, most * learned, now, surprise) / learned)
-        pieces = _packed(night, most, drawn)
+        pieces = _packed(night, 16_000 / highest, drawn)
+        left = room(allowed, options, pieces * learned, now, surprise) / learned
+        if left < pieces:
+            pieces = _packed(night, left, drawn)
         allowed, taken = place(allowed, options, pieces * learned, now, surprise)
         places[worker] = taken
         arrives = taken.at + drawn.uniform(0.0, night.jitter_s)

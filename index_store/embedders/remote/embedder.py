@@ -149,14 +149,13 @@ class RemoteEmbedder:
             return limits
         return replace(limits, tokens=max(1, int(limits.tokens / highest)))
 
-    def room(self) -> int | None:
+    def room(self, tokens: int) -> int:
         """Return how many of our tokens the next request should have to fill a minute's limit."""
-        most = self.limits.tokens
-        if most is None:
-            return None
         with self._lock:
             mean, surprise = self._mean_per_piece, self._surprise
-        return int(self._limiter.room(most * mean, surprise) / mean)
+        most = tokens * mean
+        left = self._limiter.room(most, surprise)
+        return tokens if left >= most else int(left / mean)
 
     def announce(self, tokens: int) -> None:
         """Say that a request of so many of our tokens is about to be embedded."""

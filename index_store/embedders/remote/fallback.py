@@ -97,6 +97,7 @@ class FallbackEmbedder:
             self._places.append(_Place(f"embed_fallback {route.base_url}", there, is_same=False))
         self._reference: Vectors | None = None
         self._expected: str | None = None
+        self._is_uncompared = False  # though a run has asked for it
         self._lock = threading.Lock()
         self._current = self._places[0]
 
@@ -115,9 +116,9 @@ class FallbackEmbedder:
         """What one request to the address that answers now may hold."""
         return self._current.embedder.limits
 
-    def room(self) -> int | None:
+    def room(self, tokens: int) -> int:
         """Return how many tokens the next request to that address should have."""
-        return self._current.embedder.room()
+        return self._current.embedder.room(tokens)
 
     def announce(self, tokens: int) -> None:
         """Say that a request of so many tokens is about to be embedded there."""
@@ -151,6 +152,7 @@ class FallbackEmbedder:
             self._reference = embed_checked(first.embedder, PROBES)
         except TransientError as error:
             self._is_down(first, error)
+            self._is_uncompared = expected is None
         for place in others:
             try:
                 self._compare(place)
@@ -178,9 +180,12 @@ class FallbackEmbedder:
             for place in self._in_order():
                 try:
                     with self._trying(place):
-                        return place.embedder.embed_counted(texts)
+                        answer = place.embedder.embed_counted(texts)
                 except TransientError as error:
                     failure = error
+                else:
+                    self._catch_up()
+                    return answer
             if failure is not None and self._clocks.now() - began > self._give_up_s:
                 raise failure
             self._wait(ROUND_S)
@@ -271,6 +276,22 @@ class FallbackEmbedder:
                 "it is not the same model, remove it"
             )
         logger.info("%s has the same model (%s)", place.name, told)
+
+    def _catch_up(self) -> None:
+        """Ask a first address that was silent at the start for what others are compared with."""
+        first, *others = self._places
+        with self._lock:
+            is_late = self._is_uncompared and self._current is first
+            self._is_uncompared = self._is_uncompared and not is_late
+        if not is_late:
+            return
+        try:
+            self._reference = embed_checked(first.embedder, PROBES)
+        except TransientError:
+            self._is_uncompared = True
+            return
+        for place in others:
+            place.down_until = 0.0  # compared when it is needed
 
     def _wait(self, seconds: float) -> None:
         if self._clocks.wait is not None:

@@ -166,7 +166,7 @@ class Limiter:
             if self._down_since is None:
                 self._down_since = now
                 logger.warning(
-                    "embedder %s does not answer (%s); the run pauses, what is embedded is kept",
+                    "embedder %s cannot be used now (%s); the run pauses, what is embedded is kept",
                     self._name,
                     why,
                 )
@@ -210,10 +210,10 @@ class Limiter:
                 taken = self._take(taken, tokens, surprise)
 
     def _take(self, before: Place | None, tokens: float, surprise: float) -> Place:
-        now = self._clocks.wall()
         taken: list[Place] = []
 
         def step(allowed: Allowed) -> tuple[Allowed, float]:
+            now = self._clocks.wall()  # of this try: in a store others may have been faster
             if before is not None:
                 allowed = corrected(allowed, self._options, before, None)
             after, found = place(allowed, self._options, tokens, now, surprise)

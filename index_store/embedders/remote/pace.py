@@ -125,7 +125,11 @@ def room(
         surprise: Share of the tokens that the provider may count besides.
     """
     per_minute = options.tokens_per_minute
-    if per_minute is None or ceil(per_minute / most) >= (options.requests_per_minute or inf):
+    if (
+        per_minute is None
+        or most <= 0
+        or ceil(per_minute / most) >= (options.requests_per_minute or inf)
+    ):
         return most  # requests run out before tokens do, so each should be full
     spaced_at = max(allowed.requests_at, allowed.tokens_at) - allowed.burst_s
     sent = tuple(each for each in allowed.sent if each.last_at > now - WINDOW_S)

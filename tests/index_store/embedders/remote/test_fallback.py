@@ -149,6 +149,16 @@ def test_an_address_that_was_down_at_the_start_is_compared_before_it_is_used(
         assert "it is not the same model, remove it" in caplog.text
 
 
+def test_a_first_address_that_was_silent_at_the_start_is_compared_with_when_it_answers():
+    with pair(first=Behaviour(plan=["503"] * 2)) as it:
+        it.embedder.check_routes(None)
+        it.now += COOL_S
+        it.embeds()
+        it.first.behaviour.plan = list(DOWN)
+        it.embeds()
+        assert it.asked == (1, 1)
+
+
 def test_a_refused_key_is_no_reason_to_go_elsewhere():
     with pair() as it:
         it.embedder.check_routes(None)
