@@ -5,8 +5,11 @@ Commands are thin: they read settings, call one function and print its result. W
 at once.
 """
 
+import gc
+
 import click
 
+from flows.cli_deploy import deploy
 from flows.cli_nights import NIGHT_COMMANDS
 from flows.cli_options import common, json_option, read_settings, sourced
 from flows.cli_store import STORE_COMMANDS
@@ -211,6 +214,7 @@ def serve(quiet: bool, **flags: object) -> None:
     """Serve search over HTTP; new versions are picked up without a restart."""
     with errors_become_exit_codes():
         settings = read_settings(flags, quiet=quiet)
+        gc.disable()  # what loading makes is no garbage; looking for some takes a tenth of the time
         from flows.serving import serve_store  # noqa: PLC0415 - loads the web server
 
         serve_store(settings)
@@ -236,7 +240,7 @@ def key(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
         make_key(name, scopes, as_json=as_json)
 
 
-for _command in (*VERSION_COMMANDS, *NIGHT_COMMANDS, *STORE_COMMANDS):
+for _command in (deploy, *VERSION_COMMANDS, *NIGHT_COMMANDS, *STORE_COMMANDS):
     main.add_command(_command)
 
 if __name__ == "__main__":

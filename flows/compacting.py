@@ -2,18 +2,18 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import click
 
+from flows.compact_settings import compact_options
 from flows.console import print_json
 from flows.prefect_session import call_flow
-from flows.run_settings import build_options, new_run_id
+from flows.run_settings import new_run_id
 from flows.settings import Settings
-from index_store.errors import StoppedError
 from index_store.storage.opening import open_storage
-from tasks.stages.compacting import CompactOptions
 from tasks.stages.compaction_end import CompactionReport, planned_report
-from tasks.stages.compaction_run import CompactRunOptions, plan_work
+from tasks.stages.compaction_run import plan_work
 
 
 def run_compact(
@@ -38,36 +38,18 @@ def run_compact(
     report = planned_report(storage, options, plan_work(storage, options))
     started = time.time()
     if not dry_run and report.merges:
-        report = call_flow(_load, options)
+        report = call_flow(lambda: _load(rebuild_graph=rebuild_graph), settings)
     if as_json:
         spent = round(time.time() - started, 3)
         print_json({**report.as_json(), "dry_run": dry_run, "seconds": spent})
     else:
         _print(report, dry_run=dry_run)
-    failed = [finding for finding in report.findings if not finding.passed]
-    if failed:
-        told = "; ".join(f"{finding.check}: {finding.message}" for finding in failed)
-        raise StoppedError(f"version {report.version[:12]} stays a candidate: {told}")
 
 
-def _load() -> Callable[[CompactRunOptions], CompactionReport]:
+def _load(*, rebuild_graph: bool) -> Callable[[Settings], CompactionReport]:
     from flows.compact import compact  # noqa: PLC0415 - reads the environment of Prefect
 
-    return compact
-
-
-def compact_options(settings: Settings, run: str, *, rebuild_graph: bool) -> CompactRunOptions:
-    """Return the options of one compaction."""
-    build = build_options(settings)
-    return CompactRunOptions(
-        run=run,
-        store=settings.store,
-        collection=settings.collection,
-        bounds=CompactOptions(max_rows=settings.max_shard_rows, least_recall=build.recall.least),
-        build=build,
-        rebuild_graph=rebuild_graph,
-        promote=settings.promote,
-    )
+    return partial(compact, rebuild_graph=rebuild_graph)
 
 
 def _print(report: CompactionReport, *, dry_run: bool) -> None:

@@ -8,18 +8,14 @@ lines of its log.
 
 from prefect import flow
 
+from flows.entries import flow_policy
 from index_store.clock import system_clock_ms
 from tasks.erase import erase_documents, forget_request, purge_documents
 from tasks.stages.erasing import EraseOptions
 from tasks.stages.erasure_report import ErasureReport
 
 
-@flow(
-    name="erase",
-    flow_run_name="erase-{options.collection}",
-    persist_result=False,
-    validate_parameters=False,
-)
+@flow(**flow_policy("erase"))
 def erase(options: EraseOptions) -> ErasureReport:
     """Take documents out of what is served, and with `purge` out of the store.
 

@@ -6,23 +6,22 @@ Invariants: composition only; nothing is asked of a model unless an address is s
 not touched.
 """
 
+from typing import cast
+
 from prefect import flow
 
 from flows.answering import opened_desk
+from flows.entries import entry, flow_policy
 from flows.run_settings import new_run_id
-from flows.settings import Settings
+from flows.settings import NightSettings, Settings
 from index_store.clock import system_clock_ms
 from tasks.evaluate import answer_question, judge_answer, keep_answers, read_questions
 from tasks.stages.evaluation.grid import Evaluation
 
 
-@flow(
-    name="evaluate",
-    flow_run_name="evaluate-{settings.collection}",
-    persist_result=False,
-    validate_parameters=False,
-)
-def evaluate(settings: Settings, version: str | None = None) -> Evaluation:
+@flow(**flow_policy("evaluate"))
+@entry
+def evaluate(settings: NightSettings, version: str | None = None) -> Evaluation:
     """Ask a version every question, and a judge about the answers where one is set.
 
     Args:
@@ -37,7 +36,8 @@ def evaluate(settings: Settings, version: str | None = None) -> Evaluation:
         TransientError: The store, the embedder or the language model is out of reach.
     """
     questions = read_questions(settings.evaluation_questions or settings.golden_questions)
-    with opened_desk(settings, version) as desk:
+    every = cast("Settings", settings)  # the entry hands over all of them
+    with opened_desk(every, version) as desk:
         rows = [answer_question(question, desk.answer) for question in questions]
         if desk.judge is not None:
             rows = [judge_answer(row, desk.judge) for row in rows]

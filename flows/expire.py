@@ -6,8 +6,9 @@ run deletes.
 
 from prefect import flow
 
+from flows.entries import entry, flow_policy
 from flows.run_settings import new_run_id
-from flows.settings import Settings
+from flows.settings import NightSettings
 from index_store.retention import KEEP_LAST, RetentionPolicy
 from tasks.expire import (
     ExpiryOptions,
@@ -20,14 +21,10 @@ from tasks.expire import (
 GRACE_HOURS = 24.0
 
 
-@flow(
-    name="expire",
-    flow_run_name="expire-{settings.collection}",
-    persist_result=False,
-    validate_parameters=False,
-)
+@flow(**flow_policy("expire"))
+@entry
 def expire(
-    settings: Settings,
+    settings: NightSettings,
     *,
     dry_run: bool = True,
     keep_last: int = KEEP_LAST,

@@ -40,7 +40,7 @@ from retriever.answers import hit_json, hit_url
 from retriever.links import LinkOptions
 from tasks.stages.concluding import documents_without_chunks, rejected_documents
 from tasks.stages.diffing import Action
-from tasks.stages.estimating import Estimate, estimate
+from tasks.stages.estimating import Estimate, billed_per_token, estimate
 from tasks.stages.planning import Planned, choose_base, list_sources, make_plan
 from tasks.stages.remedies import remedy
 from tasks.stages.reporting import price_line
@@ -66,6 +66,7 @@ def plan_only(settings: Settings, *, as_json: bool) -> None:
         max_chunk_tokens=settings.max_chunk_tokens,
         price_per_million_tokens=price.per_million_tokens,
         night=options.embed.night,
+        billed_per_token=billed_per_token(base.manifest.cost) if base.manifest else 1.0,
     )
     if as_json:
         print_json(_plan_object(planned, cost, price))

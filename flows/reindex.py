@@ -15,10 +15,11 @@ from prefect.context import TagsContext
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.entries import entry, flow_policy
 from flows.progress import Progress
 from flows.run_settings import new_run_id, run_options
 from flows.secret_blocks import with_key
-from flows.settings import Settings
+from flows.settings import NightSettings
 from flows.spreading import spread_out
 from index_store.clock import system_clock_ms
 from index_store.errors import StoppedError
@@ -57,13 +58,11 @@ SMALL_NIGHT = 4
 
 
 @flow(
-    name="reindex",
-    flow_run_name="reindex-{settings.collection}",
     task_runner=ThreadPoolTaskRunner(max_workers=THREADS),  # type: ignore[arg-type]
-    persist_result=False,
-    validate_parameters=False,
+    **flow_policy("reindex"),
 )
-def reindex(settings: Settings) -> RunReport:
+@entry
+def reindex(settings: NightSettings) -> RunReport:
     """Index what changed, check it, publish it and promote it.
 
     Args:

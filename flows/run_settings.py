@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from flows.settings import Settings
+from flows.settings import NightSettings, Settings
 from index_store.cache import CacheOptions
 from index_store.embedder import RequestLimits
 from index_store.embedders.prices import parse_prices
@@ -50,7 +50,7 @@ def cache_options(settings: Settings) -> CacheOptions:
     )
 
 
-def build_options(settings: Settings) -> BuildOptions:
+def build_options(settings: NightSettings) -> BuildOptions:
     """Return how shards are built and searched."""
     return BuildOptions(
         m=settings.hnsw_m,
@@ -66,7 +66,7 @@ def build_options(settings: Settings) -> BuildOptions:
     )
 
 
-def gate_options(settings: Settings) -> GateOptions:
+def gate_options(settings: NightSettings) -> GateOptions:
     """Return how versions are judged.
 
     Raises:
@@ -95,7 +95,7 @@ def gate_options(settings: Settings) -> GateOptions:
     )
 
 
-def remote_options(settings: Settings, *, in_run: bool = False) -> RemoteOptions:
+def remote_options(settings: NightSettings, *, in_run: bool = False) -> RemoteOptions:
     """Return how an embedding provider over the network is reached.
 
     Args:
@@ -138,7 +138,7 @@ def remote_options(settings: Settings, *, in_run: bool = False) -> RemoteOptions
     )
 
 
-def _pace_store(settings: Settings) -> str:
+def _pace_store(settings: NightSettings) -> str:
     """Return through which store a limit is shared; workers of one run always share it."""
     provider = settings.embedder.partition(":")[0]
     is_spread = settings.runner != "threads" and provider in REMOTE
@@ -147,7 +147,7 @@ def _pace_store(settings: Settings) -> str:
     return f"{settings.store.rstrip('/')}/{PACE_FOLDER}{provider}"
 
 
-def night_options(settings: Settings) -> NightOptions | None:
+def night_options(settings: NightSettings) -> NightOptions | None:
     """Return how the night rate is used, None when it is not."""
     if not settings.embed_night_rate:
         return None
@@ -158,7 +158,7 @@ def night_options(settings: Settings) -> NightOptions | None:
     )
 
 
-def _key(settings: Settings) -> SecretStr | None:
+def _key(settings: NightSettings) -> SecretStr | None:
     if settings.embed_api_key is not None:
         return settings.embed_api_key
     if settings.embed_key_file:
@@ -176,7 +176,7 @@ def available_cores() -> int:
     return max(1, len(os.sched_getaffinity(0)))
 
 
-def run_options(settings: Settings, run: str) -> RunOptions:
+def run_options(settings: NightSettings, run: str) -> RunOptions:
     """Return the options of one run.
 
     Args:

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
-from flows.settings import ENV_PREFIX, Settings
+from flows.settings import ENV_PREFIX, NightSettings
 from index_store.errors import UsageError
 
 MISTRALS = ("MISTRAL_API_KEY", f"{ENV_PREFIX}MISTRAL_API_KEY")
 
 
-def with_key(settings: Settings, environment: Mapping[str, str]) -> Settings:
+def with_key(settings: NightSettings, environment: Mapping[str, str]) -> NightSettings:
     """Return settings that hold the key of the embedding provider, if there is one anywhere.
 
     What is set goes first, then the file that `embed_key_file` names, then the block that

@@ -1,5 +1,6 @@
 """The commands `nightpress serve` and `nightpress key`."""
 
+import gc
 import hashlib
 import secrets
 
@@ -15,6 +16,7 @@ from retriever.audit import AuditOptions
 from retriever.chat.options import ChatOptions, ModelOptions, PromptOptions
 from retriever.chat.prompting import check_pack
 from retriever.inbox import InboxOptions
+from retriever.logs import set_up_logs
 from retriever.options import RetrieverOptions
 from retriever.patience_options import Patience
 from retriever.reranking import RerankOptions, RerankShape
@@ -30,6 +32,7 @@ def serve_store(settings: Settings) -> None:
         poll_s=settings.poll_s,
         follow=settings.follow,
         drain_s=settings.drain_s,
+        trace_url=settings.trace_url,
         patience=Patience(connections=settings.max_connections),
         memory_reserve_mib=settings.memory_reserve_mib,
         exact_rows=settings.exact_rows,
@@ -57,10 +60,13 @@ def serve_store(settings: Settings) -> None:
         ),
         requests_per_minute=settings.requests_per_minute,
     )
+    set_up_logs(settings.log_level, as_json=settings.log_format == "json")
     click.echo(
         f"serving {settings.store} on http://{settings.host}:{settings.port}; see /status",
         err=True,
     )
+    gc.freeze()  # what is loaded stays, and is not looked through again
+    gc.enable()
     serve(options)
 
 

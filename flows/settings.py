@@ -15,6 +15,7 @@ from pydantic import ConfigDict, SecretStr, ValidationError
 
 from flows.setting_groups.building import BuildingSettings
 from flows.setting_groups.chatting import ChattingSettings
+from flows.setting_groups.deploying import DeployingSettings
 from flows.setting_groups.embedding import EmbeddingSettings
 from flows.setting_groups.evaluating import EvaluatingSettings
 from flows.setting_groups.gating import GatingSettings
@@ -46,11 +47,9 @@ LEGACY_NAMES = {
 }
 
 
-class Settings(
+class NightSettings(
     OperatingSettings,
     SpreadingSettings,
-    ChattingSettings,
-    ServingSettings,
     EvaluatingSettings,
     GatingSettings,
     BuildingSettings,
@@ -58,12 +57,16 @@ class Settings(
     ParsingSettings,
     SourceSettings,
 ):
+    """What a run can be told: the form of a deployment in the Prefect UI, but for keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Settings(DeployingSettings, ChattingSettings, ServingSettings, NightSettings):
     """What a person can set. See `settings_table` for the printed form.
 
     Pydantic lists the fields of the last group first.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

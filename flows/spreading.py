@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.context import FlowRunContext
 
-from flows.settings import Settings
+from flows.settings import NightSettings
 from index_store.errors import TransientError, UsageError
 from tasks.resources import close_workshop
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def spread_out(settings: Settings, run: str) -> Iterator[None]:
+def spread_out(settings: NightSettings, run: str) -> Iterator[None]:
     """Have the task runs that are submitted meanwhile worked on where the settings say.
 
     Args:

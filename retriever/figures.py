@@ -97,6 +97,9 @@ class _States(Collector):
             swaps.add_metric([each.name, "failed"], each.swaps.failed)
             swaps.add_metric([each.name, "fallback"], each.swaps.fallbacks)
             seconds.add_metric(name, each.swaps.seconds)
+        if self._state.cache_bytes is not None:
+            copies = "Local copies of artifacts"
+            yield GaugeMetricFamily("rag_cache_bytes", copies, value=self._state.cache_bytes)
         yield from (age, rows, behind, refused, swaps, seconds)
 
 

@@ -5,7 +5,8 @@ nobody in and closes when the last request has left, never before.
 """
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,6 +20,11 @@ from retriever.query import Query
 from retriever.reranking import RerankStage
 
 WARM_QUESTION = "warm"
+NoteStage = Callable[[str, float], None]
+
+
+def _note_nothing(_stage: str, _seconds: float) -> None:
+    """Nobody measures."""
 
 
 class Generation:
@@ -72,21 +78,30 @@ class Generation:
                 f"{self.snapshot.rows} live chunks expected, but a probe found none"
             )
 
-    def search(self, query: Query) -> tuple[Hit, ...]:
-        """Embed the question, search, and rerank if asked; safe from several threads."""
+    def search(self, query: Query, note: NoteStage = _note_nothing) -> tuple[Hit, ...]:
+        """Embed the question, search, and rerank if asked; safe from several threads.
+
+        Args:
+            query: What is asked.
+            note: Told how many seconds each stage took: embed, find, rerank.
+        """
+        began = time.perf_counter()
         vector = None
         if query.options.retrieval is not Retrieval.LEXICAL or query.options.needs_cosine:
             vector = self._embedder.embed_question(query.text)
+        embedded = time.perf_counter()
+        note("embed", embedded - began)
         question = Question(text=query.text, vector=vector)
-        if self._rerank is None:
-            return self.snapshot.search(question, query.options)
-        hits = self.snapshot.search(question, self._rerank.widened(query.options))
-        reranked = self._rerank.rerank(query.text, hits).hits
-        rule = query.options.adaptive
-        if rule is None:
-            return reranked[: query.options.k]
-        cosines = [hit.parts.dense or 0.0 for hit in reranked]
-        return reranked[: adaptive_k(cosines, query.options.k, rule)]
+        rerank = self._rerank
+        options = query.options if rerank is None else rerank.widened(query.options)
+        hits = self.snapshot.search(question, options)
+        found = time.perf_counter()
+        note("find", found - embedded)
+        if rerank is None:
+            return hits
+        hits = rerank.rerank(query.text, hits).hits
+        note("rerank", time.perf_counter() - found)
+        return hits[: _shown(hits, query.options)]
 
     def embed_question(self, question: str) -> Vectors:
         """Embed a question, not blank: float32, shape (dimension,), L2-normalised."""
@@ -137,3 +152,10 @@ class Generation:
     def _close(self) -> None:
         self.snapshot.close()
         self._closed = True
+
+
+def _shown(hits: Sequence[Hit], options: SearchOptions) -> int:
+    """Return how many of the reranked hits are shown."""
+    if options.adaptive is None:
+        return options.k
+    return adaptive_k([hit.parts.dense or 0.0 for hit in hits], options.k, options.adaptive)

@@ -35,7 +35,7 @@ from retriever.options import RetrieverOptions
 from retriever.past import PastVersions
 from retriever.remembered import Remembered
 from retriever.reranking import RerankStage
-from retriever.room import available_memory, check_memory
+from retriever.room import available_memory, check_memory, give_back_memory
 from retriever.states import CollectionState, Reason, Swaps, reason_of
 
 logger = logging.getLogger(__name__)
@@ -270,6 +270,7 @@ class LiveCollection:
             self._draining.retire()
         self._swaps = replace(self._swaps, done=self._swaps.done + 1)
         self._remembered.note(self.name, published)
+        give_back_memory()  # opening and warming needed more than answering does
         logger.info("collection %s serves version %s", self.name, published.version)
 
     def _load(self, published: PublishedVersion) -> Generation:

@@ -53,6 +53,7 @@ class RetrieverOptions:
         patience: How slow connections may be, and how many there may be.
         drain_s: Seconds for which a process that was told to stop still takes requests.
         searches_waiting: Searches that may wait for a thread; more are refused.
+        trace_url: Whole address that takes OpenTelemetry's traces; empty sends none.
         past_versions: Versions other than the live one that stay open in each collection.
         links: Where the documents themselves are served.
         cache: Where copies of a store without local files are kept; None for temporary ones.
@@ -88,6 +89,7 @@ class RetrieverOptions:
     past_versions: int = 2
     patience: Patience = field(default_factory=Patience)
     drain_s: float = 5.0
+    trace_url: str = ""
     searches_waiting: int = 256
     memory_reserve_mib: int = 64
     links: LinkOptions = field(default_factory=LinkOptions)

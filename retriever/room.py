@@ -4,7 +4,9 @@ An opened version is mapped, not read: what it needs for itself is a small share
 kernel's own estimate counts, or that of the control group, whichever is less.
 """
 
+import ctypes
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from index_store.errors import NoRoomError
@@ -36,6 +38,12 @@ def check_memory(manifest: Manifest, available_bytes: int | None, reserve_bytes:
             f"reserve of {reserve_bytes >> 20}, {available_bytes >> 20} MiB are available; give "
             "the process more, or lower memory_reserve_mib"
         )
+
+
+def give_back_memory() -> None:
+    """Return memory that was freed, but kept for later, to the system; glibc's own does not."""
+    with suppress(OSError, AttributeError):  # another C library has no such function
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def available_memory() -> int | None:

@@ -31,6 +31,7 @@ from retriever.routes.stream import add_stream
 from retriever.routes.tools import add_tools
 from retriever.routes.uploads import add_uploads
 from retriever.store import LiveStore
+from retriever.tracing import open_tracing
 
 if TYPE_CHECKING:
     from retriever.chat.backend import ChatBackend
@@ -48,6 +49,7 @@ def create_app(options: RetrieverOptions) -> FastAPI:
         threads=CapacityLimiter(options.search_threads),
         figures=Figures(),
         pace=Pace(options.requests_per_minute),
+        tracing=open_tracing(options.trace_url),
         audit=AuditLog(options.audit),
         backend=_open_backend(options.chat.model),
     )
@@ -59,6 +61,7 @@ def create_app(options: RetrieverOptions) -> FastAPI:
         if house.backend is not None:
             await house.backend.close()
         await to_thread.run_sync(house.live.close)
+        await to_thread.run_sync(house.tracing.close)
 
     # The interactive pages of FastAPI load scripts from foreign hosts; the schema itself stays.
     app = FastAPI(
@@ -76,6 +79,7 @@ def create_app(options: RetrieverOptions) -> FastAPI:
     gate = GateOptions(
         access=options.access,
         pace=house.pace,
+        tracing=house.tracing,
         draining=lambda: house.live.draining,
     )
     app.add_middleware(Gate, options=gate, figures=house.figures)

@@ -85,11 +85,13 @@ class StoreState:
         collections: Every collection, sorted by name.
         error: Why the store could not be listed at the last look, or None.
         not_ready: Why no question should be sent here, or None when it should.
+        cache_bytes: What the local copies come to, None when there is no cache.
     """
 
     collections: tuple[CollectionState, ...]
     error: str | None
     not_ready: str | None
+    cache_bytes: int | None = None
 
 
 def reason_of(error: Exception) -> Reason:

@@ -133,6 +133,10 @@ class LiveStore:
         not_ready = "it is stopping" if self._draining else _not_ready(states, self._error)
         return StoreState(collections=states, error=self._error, not_ready=not_ready)
 
+    def cache_bytes(self) -> int | None:
+        """Return what the local copies come to, or None when there is no cache."""
+        return None if self._cache is None else self._cache.size_bytes()
+
     def _follow(self) -> None:
         while not self._stopping.is_set():
             self.refresh()

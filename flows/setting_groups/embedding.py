@@ -1,6 +1,10 @@
 """Which embedder makes the vectors, and how it is reached."""
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic.json_schema import SkipJsonSchema
+
+# Prefect keeps what is typed into its forms in the clear, so that a key is no part of them.
+Key = SkipJsonSchema[SecretStr | None]
 
 
 class EmbeddingSettings(BaseModel):
@@ -17,12 +21,10 @@ class EmbeddingSettings(BaseModel):
     embed_threads: int = Field(
         0, ge=0, description="Threads of a local embedder; 0 means one per available core"
     )
-    mistral_api_key: SecretStr | None = Field(
+    mistral_api_key: Key = Field(
         None, description="Key for Mistral, never printed; the offline embedder needs none"
     )
-    embed_api_key: SecretStr | None = Field(
-        None, description="Key for the embedding provider, never printed"
-    )
+    embed_api_key: Key = Field(None, description="Key for the embedding provider, never printed")
     embed_key_file: str = Field("", description="File that holds the key, such as a mounted secret")
     embed_key_block: str = Field(
         "", description="Name of a Prefect Secret block that holds the key"

@@ -1,6 +1,7 @@
 """How answers are evaluated."""
 
 from pydantic import BaseModel, Field, SecretStr
+from pydantic.json_schema import SkipJsonSchema
 
 
 class EvaluatingSettings(BaseModel):
@@ -17,6 +18,6 @@ class EvaluatingSettings(BaseModel):
         "one only people do",
     )
     judge_model: str = Field("", description="Model there")
-    judge_api_key: SecretStr | None = Field(
+    judge_api_key: SkipJsonSchema[SecretStr | None] = Field(
         None, description="Key for the judge's API, never printed"
     )

@@ -36,6 +36,14 @@ class ServingSettings(BaseModel):
     max_connections: int = Field(
         512, ge=1, description="Connections to the retriever at the same time; more are closed"
     )
+    trace_url: str = Field(
+        "",
+        description="Address that takes OpenTelemetry's traces over HTTP, such as "
+        "`http://collector:4318/v1/traces` (extra `otel`); empty sends nothing",
+    )
+    log_format: Literal["plain", "json"] = Field(
+        "plain", description="Form of the retriever's log lines; none holds a question"
+    )
     files_host: str = Field(
         "", description="Base URL under which the documents are served; makes links in hits"
     )

@@ -134,7 +134,7 @@ async def _answer_question(
 ) -> Response:
     sources = number_sources(found.hits, house.options.links)
     headers = dict(found.headers)
-    parts = answer(
+    written = answer(
         asked,
         sources,
         house.backend,
@@ -146,6 +146,7 @@ async def _answer_question(
         },
         with_list=house.options.chat.sources_list,
     )
+    parts = house.measured("answer", written)
     if chat.stream:
         stream = _streamed(house, chat, asked, parts)
         return StreamingResponse(

@@ -20,10 +20,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from retriever.access import AccessOptions, Caller, identify
 from retriever.answers import error_json
 from retriever.figures import OTHER, Figures
+from retriever.logs import FIELDS, REQUESTS
 from retriever.pace import Pace
 from retriever.routes.replies import FAILED, REFUSED, REQUEST_ID
+from retriever.tracing import NoTracing, Told, Tracing
 
 logger = logging.getLogger(__name__)
+requests = logging.getLogger(REQUESTS)
 
 PAGE_PATHS = frozenset({"/", "/page.css", "/page.js"})  # hold nothing of a store
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/metrics"}) | PAGE_PATHS
@@ -46,11 +49,13 @@ class GateOptions:
         access: Keys and secrets.
         pace: How often each key and user may ask.
         draining: Whether the process ends, so that connections should be closed.
+        tracing: Where the request's span goes.
     """
 
     access: AccessOptions
     pace: Pace
     draining: Callable[[], bool] = lambda: False
+    tracing: Tracing = field(default_factory=NoTracing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +95,20 @@ class Gate:
         if scope["type"] == "websocket":
             await self._pass_socket(scope, receive, send, headers, refused)
             return
-        status = await self._pass_request(scope, receive, send, refused)
-        self._figures.request(_route(scope), status, time.monotonic() - began)
+        with self._options.tracing.span("request", headers) as told:
+            status = await self._pass_request(scope, receive, send, refused)
+            seconds = time.monotonic() - began
+            self._figures.request(_route(scope), status, seconds)
+            told.update(_told(scope, status))
+        fields = {
+            "method": scope["method"],
+            "route": _route(scope),
+            "status": status,
+            "ms": round(1000 * seconds, 1),
+            "request_id": REQUEST_ID.get(),
+            "key": scope["state"]["caller"].name,
+        }
+        requests.info("answered", extra={FIELDS: fields})
 
     async def _pass_request(
         self, scope: Scope, receive: Receive, send: Send, refused: _Refusal | None
@@ -194,6 +211,18 @@ async def _refuse(send: Send, refused: _Refusal) -> None:
 def _request_id(headers: Mapping[str, str]) -> str:
     given = headers.get("x-request-id", "")
     return given if _GIVEN_ID.fullmatch(given) else uuid4().hex
+
+
+def _told(scope: Scope, status: int) -> Told:
+    """Return what log and span say of a request: the route's pattern, never its path."""
+    route = _route(scope)
+    return {
+        "name": f"{scope['method']} {route}",
+        "http.request.method": scope["method"],
+        "http.route": route,
+        "http.response.status_code": status,
+        "request.id": REQUEST_ID.get(),
+    }
 
 
 def _route(scope: Scope) -> str:

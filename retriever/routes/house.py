@@ -1,9 +1,10 @@
 """What every route stands on: the store, the options, the threads that search, the figures."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request, Response
@@ -15,16 +16,20 @@ from retriever.access import Caller
 from retriever.answers import version_headers
 from retriever.audit import AuditEntry, AuditLog
 from retriever.figures import Figures
-from retriever.generation import Generation
+from retriever.generation import Generation, NoteStage
 from retriever.live import LiveCollection
 from retriever.options import RetrieverOptions
 from retriever.pace import Pace
 from retriever.query import Query
 from retriever.routes.replies import read_body
 from retriever.store import LiveStore
+from retriever.tracing import Tracing
 
 if TYPE_CHECKING:
     from retriever.chat.backend import ChatBackend  # loads a client of HTTP
+
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,7 @@ class House:
         threads: How many searches run at the same time.
         figures: What is counted and measured.
         pace: How often each key and user may ask.
+        tracing: Where spans go.
         backend: The language model, or None.
         audit: What is written down of every search.
     """
@@ -65,6 +71,7 @@ class House:
     threads: CapacityLimiter
     figures: Figures
     pace: Pace
+    tracing: Tracing
     backend: "ChatBackend | None"
     audit: AuditLog
 
@@ -88,7 +95,12 @@ class House:
         """
         if self.threads.statistics().tasks_waiting >= self.options.searches_waiting:
             raise TransientError("too many searches are waiting, try again in a moment")
-        found = await to_thread.run_sync(_search, collection, query, version, limiter=self.threads)
+        with self.tracing.span("search") as told:
+            found = await to_thread.run_sync(
+                _search, collection, query, version, self.figures.stage, limiter=self.threads
+            )
+            told.update(collection=collection.name, version=found.version, mode=found.mode)
+            told.update(hits=len(found.hits), k=query.options.k)
         self.figures.stage("search", found.took_ms / 1000)
         entry = AuditEntry(
             caller=caller,
@@ -100,6 +112,16 @@ class House:
         )
         await to_thread.run_sync(self.audit.write, entry)
         return found
+
+    async def measured(self, stage: str, parts: AsyncGenerator[Kind]) -> AsyncGenerator[Kind]:
+        """Yield what comes, and measure how long all of it took."""
+        began = time.perf_counter()
+        try:
+            async with aclosing(parts):
+                async for part in parts:
+                    yield part
+        finally:
+            self.figures.stage(stage, time.perf_counter() - began)
 
 
 def caller_of(request: Request) -> Caller:
@@ -114,11 +136,13 @@ def headers_of(generation: Generation) -> dict[str, str]:
     return version_headers(generation.version, published_at_ms, system_clock_ms())
 
 
-def _search(collection: LiveCollection, query: Query, version: str | None) -> Found:
+def _search(
+    collection: LiveCollection, query: Query, version: str | None, note: NoteStage
+) -> Found:
     begun = time.perf_counter()
     held = collection.hold() if version is None else collection.hold_version(version)
     with held as generation:
-        hits = generation.search(query)
+        hits = generation.search(query, note)
         return Found(
             version=generation.version,
             mode=generation.snapshot.retrieval_of(query.options).value,

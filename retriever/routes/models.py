@@ -11,7 +11,7 @@ from index_store.errors import IndexStoreError
 from retriever.answers import Json
 from retriever.chat.wire import CHARS_PER_TOKEN
 from retriever.live import LiveCollection
-from retriever.routes.house import House
+from retriever.routes.house import House, headers_of
 from retriever.routes.replies import (
     refuse,
     refuse_collection,
@@ -70,10 +70,12 @@ def add_models(app: FastAPI, house: House) -> None:
         except IndexStoreError as error:
             return refuse_collection(error, "model")
         try:
-            vectors = await to_thread.run_sync(_embed, collection, texts, limiter=house.threads)
+            vectors, headers = await to_thread.run_sync(
+                _embed, collection, texts, limiter=house.threads
+            )
         except IndexStoreError as error:
             return refuse_search(collection.name, error)
-        return reply(200, _embeddings_json(wanted, texts, vectors))
+        return reply(200, _embeddings_json(wanted, texts, vectors), headers)
 
 
 def _read(body: bytes) -> EmbeddingsRequest | Response:
@@ -88,9 +90,9 @@ def _read(body: bytes) -> EmbeddingsRequest | Response:
     return wanted
 
 
-def _embed(collection: LiveCollection, texts: list[str]) -> Vectors:
+def _embed(collection: LiveCollection, texts: list[str]) -> tuple[Vectors, dict[str, str]]:
     with collection.hold() as generation:
-        return generation.embed(texts)
+        return generation.embed(texts), headers_of(generation)
 
 
 def _model_json(state: CollectionState) -> Json:

@@ -1,5 +1,8 @@
 """How the service is: for orchestrators, operators and Prometheus."""
 
+from dataclasses import replace
+
+from anyio import to_thread
 from fastapi import FastAPI, Response
 
 from index_store.clock import system_clock_ms
@@ -32,5 +35,7 @@ def add_probes(app: FastAPI, house: House) -> None:
     @app.get("/metrics")
     async def metrics() -> Response:
         """Show counts and durations in Prometheus' text format."""
-        page = house.figures.page(house.live.state(), system_clock_ms())
+        cache_bytes = await to_thread.run_sync(house.live.cache_bytes)
+        state = replace(house.live.state(), cache_bytes=cache_bytes)
+        page = house.figures.page(state, system_clock_ms())
         return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")

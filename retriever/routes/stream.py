@@ -104,11 +104,13 @@ async def typed(
         query = chat_query(asked.search_text, house, caller, house.options.max_query_chars)
         found = await house.search(caller, collection, query, version)
         context = [hit_json(hit, house.options.links) for hit in found.hits]
-        yield {"type": "context", "data": context, "version": found.version}
+        age_s = int(found.headers["X-Index-Age"])
+        yield {"type": "context", "data": context, "version": found.version, "age_s": age_s}
         sources = number_sources(found.hits, house.options.links)
-        parts = answer(
+        written = answer(
             asked, sources, house.backend, house.options.chat.prompt, limits={}, with_list=False
         )
+        parts = house.measured("answer", written)
         async with aclosing(parts):
             async for part in parts:
                 if part.kind is PartKind.THINKING:

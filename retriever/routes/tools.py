@@ -18,7 +18,7 @@ from retriever.answers import Json, hit_url
 from retriever.chat.sources import place_of, visible
 from retriever.live import LiveCollection
 from retriever.query import Query
-from retriever.routes.house import Found, House, caller_of
+from retriever.routes.house import Found, House, caller_of, headers_of
 from retriever.routes.replies import (
     refuse,
     refuse_collection,
@@ -117,10 +117,12 @@ def _add_reranker(app: FastAPI, house: House) -> None:
         except IndexStoreError as error:
             return refuse_collection(error, "model")
         try:
-            scores = await to_thread.run_sync(_scores, collection, wanted, limiter=house.threads)
+            scores, headers = await to_thread.run_sync(
+                _scores, collection, wanted, limiter=house.threads
+            )
         except IndexStoreError as error:
             return refuse_search(collection.name, error)
-        return reply(200, _reranked_json(wanted, scores))
+        return reply(200, _reranked_json(wanted, scores), headers)
 
 
 def tools_schema() -> Json:
@@ -201,13 +203,18 @@ def _web_json(hit: Hit, house: House) -> Json:
     }
 
 
-def _scores(collection: LiveCollection, wanted: Rerank) -> list[float]:
-    """Return the cosine of the question with each text; a blank text has the least."""
+def _scores(collection: LiveCollection, wanted: Rerank) -> tuple[list[float], dict[str, str]]:
+    """Return the cosine of the question with each text, and which version's embedder judged.
+
+    A blank text has the least cosine.
+    """
     texts = [text for text in wanted.documents if text.strip()]
     with collection.hold() as generation:
         question: Vectors = generation.embed_question(wanted.query)
         near = iter((generation.embed(texts) @ question).tolist() if texts else [])
-    return [float(next(near)) if text.strip() else -1.0 for text in wanted.documents]
+        headers = headers_of(generation)
+    scores = [float(next(near)) if text.strip() else -1.0 for text in wanted.documents]
+    return scores, headers
 
 
 def _reranked_json(wanted: Rerank, scores: list[float]) -> Json:

@@ -25,7 +25,7 @@ from index_store.relocations import decode_relocations, encode_relocations, relo
 from index_store.storage.base import Storage
 from tasks.stages.assembling import Changes, RowRange
 
-_NOTHING = Counts(documents=0, rejected=0, chunks_live=0, chunks_dead=0, tokens=0)
+NO_COUNTS = Counts(documents=0, rejected=0, chunks_live=0, chunks_dead=0, tokens=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +142,7 @@ def _manifest(
         chunker=facts.chunker,
         shards=shards,
         catalog=parts,
-        counts=_NOTHING,
+        counts=NO_COUNTS,
         cost=facts.cost,
         settings=facts.settings,
     )
@@ -162,7 +162,7 @@ def _counts(
     replaced: Sequence[DocumentRecord],
     shards: Sequence[ShardEntry],
 ) -> Counts:
-    before = _NOTHING if base is None else base.counts
+    before = NO_COUNTS if base is None else base.counts
     new, old = changes.records, replaced
     rejected = _rejected(new) - _rejected(old)
     return Counts(

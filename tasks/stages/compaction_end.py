@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from index_store.artifacts import Artifact, read_artifact, store_artifact
 from index_store.catalog import Catalog
 from index_store.catalog_files import load_catalog
+from index_store.errors import StoppedError
 from index_store.layout import run_key
 from index_store.log import CommitLog
 from index_store.log_records import PRODUCTION, LogState, PublishedVersion
@@ -91,6 +92,18 @@ class CompactionReport:
                 for entry in self.findings
             ],
         }
+
+
+def stop_unless_passed(report: CompactionReport) -> None:
+    """Raise when a check of the compacted version did not pass.
+
+    Raises:
+        StoppedError: The version stays a candidate; production is as it was.
+    """
+    failed = [finding for finding in report.findings if not finding.passed]
+    if failed:
+        told = "; ".join(f"{finding.check}: {finding.message}" for finding in failed)
+        raise StoppedError(f"version {report.version[:12]} stays a candidate: {told}")
 
 
 def check_compaction(

@@ -29,6 +29,7 @@ TOKENS_PER_BYTE = {
 }
 FALLBACK_TOKENS_PER_BYTE = 0.1
 MIN_SAMPLE_BYTES = 10_000  # below this a learned ratio says nothing
+MIN_SAMPLE_TOKENS = 1_000  # likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,7 @@ def estimate(
     max_chunk_tokens: int,
     price_per_million_tokens: float | None,
     night: NightOptions | None = None,
+    billed_per_token: float = 1.0,
 ) -> Estimate:
     """Estimate chunks, tokens and cost.
 
@@ -80,6 +82,7 @@ def estimate(
         max_chunk_tokens: Length of a full chunk.
         price_per_million_tokens: Price in the provider's currency; None when it is not known.
         night: How the night rate is used; None when it is not.
+        billed_per_token: Tokens that the provider counts for one of ours.
 
     Returns:
         The estimate.
@@ -97,7 +100,7 @@ def estimate(
         sources[source] = sources.get(source, 0.0) + expected
         chunks += max(1, round(expected / (0.75 * max_chunk_tokens)))  # chunks are rarely full
     is_bulk = night is not None and chunks >= night.least_texts
-    price = _price_of_a_token(price_per_million_tokens, is_bulk=is_bulk)
+    price = _price_of_a_token(price_per_million_tokens, billed_per_token, is_bulk=is_bulk)
     return Estimate(
         chunks=chunks,
         tokens=round(tokens),
@@ -112,10 +115,24 @@ def estimate(
     )
 
 
-def _price_of_a_token(per_million: float | None, *, is_bulk: bool) -> float | None:
+def billed_per_token(cost: Mapping[str, str | float | int | None]) -> float:
+    """Return how many tokens were billed for one of ours in the run that made a version.
+
+    Args:
+        cost: Of its manifest.
+    """
+    billed, ours = cost.get("billed_tokens"), cost.get("tokens")
+    if not isinstance(billed, int) or not isinstance(ours, int) or ours < MIN_SAMPLE_TOKENS:
+        return 1.0
+    return billed / ours
+
+
+def _price_of_a_token(
+    per_million: float | None, billed_per_token: float, *, is_bulk: bool
+) -> float | None:
     if per_million is None:
         return None
-    return per_million * (NIGHT_RATE if is_bulk else 1.0) / MILLION
+    return per_million * billed_per_token * (NIGHT_RATE if is_bulk else 1.0) / MILLION
 
 
 def _learned_ratios(known: Iterable[DocumentRecord]) -> dict[str, float]:

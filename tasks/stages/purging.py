@@ -30,7 +30,7 @@ from index_store.shard_options import ShardOptions
 from index_store.storage.base import Storage
 from index_store.traces import Traces, find_traces, names_of
 from tasks.stages.assembling import Changes
-from tasks.stages.assembly import assemble
+from tasks.stages.assembly import NO_COUNTS, assemble
 from tasks.stages.building import BuiltShard
 from tasks.stages.compacting import Cause, Merge
 from tasks.stages.compaction import changes_of, compact_shards
@@ -170,7 +170,8 @@ def _rewritten(
     clean = assemble(
         storage,
         facts_of(manifest, version, made),
-        replace(manifest, catalog=()),  # so that every line is written anew, without tombstones
+        # So that every line is written anew, without tombstones, and counted anew.
+        replace(manifest, catalog=(), counts=NO_COUNTS),
         Changes(records=records, removed=()),
         [shard.entry for shard in built],
         dropped=frozenset(shard for merge in merges for shard in merge.shards),

@@ -126,6 +126,8 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
 # What only commands that look or serve heed, shown by tests of those.
 ELSEWHERE = {
     "follow",
+    "trace_url",
+    "log_format",
     "memory_reserve_mib",
     "drain_s",
     "max_connections",
@@ -170,6 +172,9 @@ ELSEWHERE = {
     "embed_night_poll_s",
     "mistral_api_key",
     "cluster",
+    "notify_webhook",
+    "notify_slack",
+    "notify_email",
     "evaluation_questions",
     "judge_url",
     "judge_model",

@@ -339,7 +339,7 @@ def test_a_copy_that_cannot_be_written_is_a_transient_error(tmp_path: Path):
     published(storage, tmp_path)
     (tmp_path / "file").write_bytes(b"x")
     options = SnapshotOptions(cache=LocalCache(CacheOptions(folder=tmp_path / "file")))
-    with pytest.raises(TransientError, match=r"copy of docs/shards/.*index\.faiss in "):
+    with pytest.raises(TransientError, match=r"copy of docs/versions/.*manifest\.json in "):
         Snapshot.open(storage, COLLECTION, options=options)
 
 

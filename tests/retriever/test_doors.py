@@ -87,8 +87,16 @@ def bearer(key: str) -> dict[str, str]:
 
 def test_every_route_is_in_the_matrix(client: httpx.Client):
     described = client.get("/openapi.json", headers=bearer("asker")).json()["paths"]
-    known = {re.sub(r"docs|VERSION", "X", path) for _, path, _, _ in ROUTES} | {"/v1/inbox/X"}
+    known = {re.sub(r"docs|VERSION", "X", path) for _, path, _, _ in ROUTES}
+    known |= {"/v1/inbox/X", "/v1/collections/X/versions/X/report"}
     assert {re.sub(r"\{\w+\}", "X", path) for path in described} <= known
+
+
+def test_a_versions_page_is_behind_a_key(client: httpx.Client):
+    path = f"/v1/collections/docs/versions/{'0' * 12}/report"
+    answers = {key: client.get(path, headers=bearer(key)).status_code for key in (*KEYS, "mallory")}
+    assert answers == {"asker": 404, "root": 404, "webui": 404, "sender": 403, "mallory": 401}
+    assert client.get(path).status_code == 401
 
 
 def test_who_gets_through_which_door(client: httpx.Client):

@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.stages.diffing import Action, PlanItem
-from tasks.stages.estimating import Estimate, estimate
+from tasks.stages.estimating import Estimate, billed_per_token, estimate
 from tasks.stages.run_options import NightOptions
 
 
@@ -34,3 +34,21 @@ def test_the_night_rate_is_half_when_there_is_enough_for_it():
 def test_documents_at_the_top_have_no_source_of_their_own():
     found = estimate([item("a.txt", 10_000)], [], max_chunk_tokens=512, price_per_million_tokens=0)
     assert found.sources.keys() == {"."}
+
+
+def test_money_is_planned_by_what_the_provider_billed_for_our_tokens_last_time():
+    work = [item("a.txt", 10_000)]
+    plain, learned = (
+        estimate(
+            work,
+            [],
+            max_chunk_tokens=512,
+            price_per_million_tokens=1.0,
+            billed_per_token=billed_per_token(cost),
+        )
+        for cost in ({}, {"tokens": 2_000, "billed_tokens": 2_500})
+    )
+    assert learned.tokens == plain.tokens
+    assert learned.cost == pytest.approx(1.25 * (plain.cost or 0))
+    assert billed_per_token({"tokens": 10, "billed_tokens": 20}) == 1.0  # too few to tell
+    assert billed_per_token({"tokens": "x", "billed_tokens": None}) == 1.0
