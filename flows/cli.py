@@ -43,6 +43,7 @@ Examples:
   nightpress search "Quelle est la durée de la période d'essai ?" --store ./store
   nightpress search "trial period" --store ./store -k 10 --version 3f9c21 --json
   nightpress search "congés payés" --mode lexical --filter language=fr --filter theme=paie
+  nightpress search "remote work" --most-k 15 --good-score 0.4 --recency 0.3 --half-life-days 180
   nightpress search "salary bands" --group hr --filter path_prefix=policies/ --per-document 1""",
     "status": """\b
 Examples:
@@ -101,7 +102,13 @@ def run(as_json: bool, quiet: bool, **flags: object) -> None:
 @click.argument("question")
 @common
 @json_option
-@click.option("-k", "count", type=click.IntRange(1, 100), default=5, help="Hits at most.")
+@click.option("-k", "count", type=click.IntRange(1, 100), help="Hits at most.")
+@click.option("--most-k", type=click.IntRange(1, 100), help="Hits at most while few are good.")
+@click.option("--good-score", type=click.FloatRange(-1, 1), help="Cosine of a good hit.")
+@click.option("--recency", type=click.FloatRange(0, 1), help="Share of a score that age takes.")
+@click.option(
+    "--half-life-days", type=click.FloatRange(0, min_open=True), help="Age for half of it."
+)
 @click.option("--version", "version", metavar="V", help="Version, or the beginning of one.")
 @click.option("--channel", default="production", show_default=True, help="Channel to search.")
 @click.option(
@@ -128,7 +135,11 @@ def run(as_json: bool, quiet: bool, **flags: object) -> None:
 def search(
     question: str,
     as_json: bool,
-    count: int,
+    count: int | None,
+    most_k: int | None,
+    good_score: float | None,
+    recency: float | None,
+    half_life_days: float | None,
     version: str | None,
     channel: str,
     mode: str,
@@ -146,11 +157,19 @@ def search(
     with errors_become_exit_codes(as_json=as_json):
         settings = read_settings(flags, quiet=quiet)
         from flows.looking import search_once  # noqa: PLC0415 - loads FAISS
-        from flows.search_filters import document_filter  # noqa: PLC0415 - loads numpy
+        from flows.search_filters import (  # noqa: PLC0415 - loads numpy
+            AskedHits,
+            document_filter,
+            shown_hits,
+        )
         from index_store.search_options import Retrieval, SearchOptions  # noqa: PLC0415 - likewise
 
+        hits = AskedHits(count, most_k, good_score, recency, half_life_days)
+        k, adaptive, preferred = shown_hits(settings, hits)
         options = SearchOptions(
-            k=count,
+            k=k,
+            adaptive=adaptive,
+            recency=preferred,
             retrieval=Retrieval(mode),
             filter=document_filter(filters),
             groups=frozenset(groups) or None,

@@ -82,8 +82,8 @@ def errors_become_exit_codes(*, as_json: bool = False) -> Iterator[None]:
     with noted_interruption() as interruption:
         try:
             yield
-        except (click.ClickException, SystemExit):
-            raise
+        except (click.ClickException, SystemExit, BrokenPipeError):
+            raise  # click ends quietly when whoever reads the output has seen enough
         except BaseException as error:  # noqa: BLE001 - the outermost edge of the program
             if interruption.happened or isinstance(error, KeyboardInterrupt):
                 _end_interrupted()

@@ -125,10 +125,14 @@ def read_batches(file: pq.ParquetFile, columns: Sequence[str], name: str) -> Ite
 
 
 def decode_part(data: bytes, rows: int, name: str) -> pa.Table:
-    """Read a whole part; see `open_part`."""
+    """Read a whole part; see `open_part`.
+
+    In this thread alone: one of Arrow's that lets go of Python's bytes while the interpreter ends
+    takes the whole process down.
+    """
     file = open_part(pa.BufferReader(data), rows, name)
     try:
-        lines = file.read()
+        lines = file.read(use_threads=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         raise _no_part(name, error) from error
     return _with_all(lines, SCHEMA.names)

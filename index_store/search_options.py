@@ -115,6 +115,26 @@ class Recency:
     weight: float = 0.3
 
 
+def growing_k(k: int, most: int, good_score: float) -> AdaptiveK | None:
+    """Return how the number of hits grows until `k` of them are good, or None when it may not.
+
+    Args:
+        k: Hits that are shown in any case.
+        most: Hits at most.
+        good_score: Cosine similarity from which a hit is good, in [-1, 1].
+    """
+    if most == k:
+        return None
+    return AdaptiveK(good_score=good_score, enough=k, step=k, most=most)
+
+
+def preferred_age(weight: float, half_life_days: float, today: str) -> Recency | None:
+    """Return how newer documents are preferred, or None when age takes nothing away."""
+    if weight == 0.0:
+        return None
+    return Recency(today=today, half_life_days=half_life_days, weight=weight)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
     """How a version is searched.
@@ -167,6 +187,8 @@ class SearchOptions:
         ]
         if self.min_score is not None and not -1.0 <= self.min_score <= 1.0:
             problems.append(f"min_score must be in [-1, 1], found {self.min_score}")
+        if self.adaptive is not None and not -1.0 <= self.adaptive.good_score <= 1.0:
+            problems.append(f"good_score must be in [-1, 1], found {self.adaptive.good_score}")
         if self.recency is not None:
             problems += _recency_problems(self.recency)
         if problems:

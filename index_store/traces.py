@@ -203,7 +203,9 @@ def _ledgers(
 
 def _ledger(storage: Storage, key: str, columns: list[str]) -> pa.Table:
     try:
-        return pq.read_table(pa.BufferReader(storage.read(key)), columns=columns)
+        return pq.read_table(
+            pa.BufferReader(storage.read(key)), columns=columns, use_threads=False, pre_buffer=False
+        )
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         raise CorruptArtifactError(
             f"{key}: expected a part of a catalog, found {str(error).splitlines()[0]}"

@@ -82,8 +82,13 @@ class SearchWish:
         k: Hits at most.
         mode: `dense`, `lexical` or `hybrid`.
         filter: Which documents may be found, by the fields of `POST /v1/search`.
+        most_k: Hits at most while fewer than `k` of them are good.
+        good_score: Cosine similarity from which a hit is good, in [-1, 1].
+        recency: Share of a score that the age of a document takes away, in [0, 1].
+        half_life_days: Age at which half of that is taken.
         min_score: Least cosine similarity, in [-1, 1].
         per_document: Hits of one document at most.
+        near_duplicates: Whether chunks that say the same as a better one are shown.
         neighbours: Chunks joined on either side of a hit, in `context`.
         version: Beginning of the id of a version other than the one served.
     """
@@ -92,8 +97,13 @@ class SearchWish:
     k: int | None = None
     mode: str | None = None
     filter: Filter = field(default_factory=dict, hash=False)
+    most_k: int | None = None
+    good_score: float | None = None
+    recency: float | None = None
+    half_life_days: float | None = None
     min_score: float | None = None
     per_document: int | None = None
+    near_duplicates: bool | None = None
     neighbours: int | None = None
     version: str | None = None
 
@@ -104,8 +114,13 @@ class SearchWish:
             "k": self.k,
             "mode": self.mode,
             "filter": dict(self.filter) or None,
+            "most_k": self.most_k,
+            "good_score": self.good_score,
+            "recency": self.recency,
+            "half_life_days": self.half_life_days,
             "min_score": self.min_score,
             "per_document": self.per_document,
+            "near_duplicates": self.near_duplicates,
             "neighbours": self.neighbours,
         }
         return {

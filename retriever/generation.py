@@ -14,6 +14,7 @@ from index_store.embedder import Embedder, Vectors
 from index_store.errors import CorruptArtifactError
 from index_store.records import Hit
 from index_store.search_options import Question, Retrieval, SearchOptions
+from index_store.selection import adaptive_k
 from index_store.snapshot import Snapshot
 from retriever.query import Query
 from retriever.reranking import RerankStage
@@ -98,9 +99,9 @@ class Generation:
         note("find", found - embedded)
         if rerank is None:
             return hits
-        hits = rerank.rerank(query.text, hits).hits[: query.options.most]
+        hits = rerank.rerank(query.text, hits).hits
         note("rerank", time.perf_counter() - found)
-        return hits
+        return hits[: _shown(hits, query.options)]
 
     def embed_question(self, question: str) -> Vectors:
         """Embed a question, not blank: float32, shape (dimension,), L2-normalised."""
@@ -151,3 +152,10 @@ class Generation:
     def _close(self) -> None:
         self.snapshot.close()
         self._closed = True
+
+
+def _shown(hits: Sequence[Hit], options: SearchOptions) -> int:
+    """Return how many of the reranked hits are shown."""
+    if options.adaptive is None:
+        return options.k
+    return adaptive_k([hit.parts.dense or 0.0 for hit in hits], options.k, options.adaptive)

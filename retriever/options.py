@@ -17,6 +17,8 @@ _POSITIVE = (
     "poll_s",
     "retry_s",
     "default_k",
+    "most_k",
+    "half_life_days",
     "max_k",
     "max_query_chars",
     "max_body_bytes",
@@ -39,6 +41,10 @@ class RetrieverOptions:
         retry_s: Seconds for which a version that could not be loaded is left alone.
         exact_rows: Live rows up to which a search is exact.
         default_k: Hits when a request does not say how many, as the CLI's.
+        most_k: Hits that such a request grows to while few are good.
+        good_score: Cosine similarity from which a hit is good, in [-1, 1].
+        recency: Share of a score that the age of a document takes away, in [0, 1].
+        half_life_days: Age at which half of that is taken.
         max_k: Most hits of one request.
         max_query_chars: Longest question.
         max_body_bytes: Longest request body.
@@ -72,6 +78,10 @@ class RetrieverOptions:
     retry_s: float = 30.0
     exact_rows: int = 50_000
     default_k: int = 5
+    most_k: int = 5
+    good_score: float = 0.3
+    recency: float = 0.0
+    half_life_days: float = 365.0
     max_k: int = 100
     max_query_chars: int = 8_000
     max_body_bytes: int = 65_536
@@ -99,7 +109,14 @@ class RetrieverOptions:
             problems.append("exact_rows must not be negative")
         if not 0 <= self.port <= 65_535:
             problems.append(f"port must be between 0 and 65535, found {self.port}")
-        if self.default_k > self.max_k:
-            problems.append(f"default_k {self.default_k} is above max_k {self.max_k}")
+        problems += [
+            f"{name} {value} is above max_k {self.max_k}"
+            for name, value in (("default_k", self.default_k), ("most_k", self.most_k))
+            if value > self.max_k
+        ]
+        if not -1.0 <= self.good_score <= 1.0:
+            problems.append(f"good_score must be in [-1, 1], found {self.good_score}")
+        if not 0.0 <= self.recency <= 1.0:
+            problems.append(f"recency must be in [0, 1], found {self.recency}")
         if problems:
             raise UsageError("retriever options: " + "; ".join(problems))

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from index_store.errors import UsageError
-from index_store.search_options import DocumentFilter, Retrieval, SearchOptions
+from index_store.search_options import (
+    DocumentFilter,
+    Retrieval,
+    SearchOptions,
+    growing_k,
+    preferred_age,
+)
 from retriever.options import RetrieverOptions
 
 MODES = tuple(each.value for each in Retrieval)
@@ -59,6 +65,21 @@ class SearchRequest(BaseModel):
 
     query: str = Field(description="The question, in the words of the person who asks")
     k: int | None = Field(default=None, description="How many hits at most")
+    most_k: int | None = Field(
+        default=None, description="How many hits at most while fewer than `k` of them are good"
+    )
+    good_score: float | None = Field(
+        default=None, description="Cosine similarity from which a hit is good, in [-1, 1]"
+    )
+    recency: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of a score that the age of a document takes away, 0 for none",
+    )
+    half_life_days: float | None = Field(
+        default=None, gt=0, description="Age at which half of that is taken"
+    )
     collection: str | None = Field(
         default=None, description="Which collection; may be left out when the store has one"
     )
@@ -109,12 +130,13 @@ class Problem:
     code: str
 
 
-def parse_query(body: bytes, options: RetrieverOptions) -> Query | Problem:
+def parse_query(body: bytes, options: RetrieverOptions, today: str) -> Query | Problem:
     """Check the body of a search request.
 
     Args:
         body: The JSON text as it came in.
-        options: The limits of this retriever.
+        options: The limits of this retriever, and what holds when the request does not say.
+        today: The day that ages are counted from, YYYY-MM-DD.
     """
     try:
         request = SearchRequest.model_validate_json(body)
@@ -122,28 +144,35 @@ def parse_query(body: bytes, options: RetrieverOptions) -> Query | Problem:
         return _first_problem(error)
     text = request.query.strip()
     problem = (
-        _text_problem(text, options)
-        or _k_problem(request.k, options)
-        or _mode_problem(request.mode)
+        _text_problem(text, options) or _k_problem(request, options) or _mode_problem(request.mode)
     )
     if problem is not None:
         return problem
     try:
         return Query(
-            text=text, options=_search_options(request, options), collection=request.collection
+            text=text,
+            options=_search_options(request, options, today),
+            collection=request.collection,
         )
     except UsageError as error:
         return Problem(message=str(error), param=None, code="invalid_value")
 
 
-def _search_options(request: SearchRequest, options: RetrieverOptions) -> SearchOptions:
-    """Return how to search.
+def _search_options(request: SearchRequest, options: RetrieverOptions, today: str) -> SearchOptions:
+    """Return how to search; a number of hits that was asked for grows only when that was too.
 
     Raises:
         UsageError: A number or a day is out of its bounds.
     """
+    k = options.default_k if request.k is None else request.k
+    most = max(k, options.most_k) if request.k is None else k
+    good = _given(request.good_score, options.good_score)
+    weight = _given(request.recency, options.recency)
+    half_life_days = _given(request.half_life_days, options.half_life_days)
     return SearchOptions(
-        k=options.default_k if request.k is None else request.k,
+        k=k,
+        adaptive=growing_k(k, most if request.most_k is None else request.most_k, good),
+        recency=preferred_age(weight, half_life_days, today),
         retrieval=Retrieval(request.mode),
         filter=_document_filter(request.filter or SearchFilter()),
         min_score=request.min_score,
@@ -151,6 +180,10 @@ def _search_options(request: SearchRequest, options: RetrieverOptions) -> Search
         near_duplicates=request.near_duplicates,
         neighbours=request.neighbours,
     )
+
+
+def _given(asked: float | None, otherwise: float) -> float:
+    return otherwise if asked is None else asked
 
 
 def _document_filter(asked: SearchFilter) -> DocumentFilter:
@@ -196,14 +229,13 @@ def _text_problem(text: str, options: RetrieverOptions) -> Problem | None:
     return None
 
 
-def _k_problem(k: int | None, options: RetrieverOptions) -> Problem | None:
-    if k is None or 1 <= k <= options.max_k:
-        return None
-    return Problem(
-        message=f"k must be between 1 and {options.max_k}, found {k}",
-        param="k",
-        code="invalid_value",
-    )
+def _k_problem(request: SearchRequest, options: RetrieverOptions) -> Problem | None:
+    k = options.default_k if request.k is None else request.k
+    for name, value, least in (("k", k, 1), ("most_k", request.most_k, k)):
+        if value is not None and not least <= value <= options.max_k:
+            message = f"{name} must be between {least} and {options.max_k}, found {value}"
+            return Problem(message=message, param=name, code="invalid_value")
+    return None
 
 
 def _mode_problem(mode: str) -> Problem | None:

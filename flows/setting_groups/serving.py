@@ -55,6 +55,27 @@ class ServingSettings(BaseModel):
     poll_s: float = Field(
         2.0, gt=0, description="Seconds between the retriever's looks for a new version"
     )
+    search_k: int = Field(
+        5, ge=1, le=100, description="Hits of a search that does not say how many"
+    )
+    search_most_k: int = Field(
+        5,
+        ge=1,
+        le=100,
+        description="Hits that such a search grows to while fewer than `search_k` are good",
+    )
+    search_good_score: float = Field(
+        0.3, ge=-1, le=1, description="Cosine similarity from which a hit is good, in chats too"
+    )
+    search_recency: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of a score that age takes away, in chats too; 0 for none",
+    )
+    search_half_life_days: float = Field(
+        365.0, gt=0, description="Age of a document at which half of that share is taken"
+    )
     rerank_shape: Literal["none", "cohere", "jina", "tei", "llama-index"] = Field(
         "none", description="Whose requests a reranker speaks; `none` leaves hits as they are"
     )

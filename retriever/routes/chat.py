@@ -14,8 +14,9 @@ from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 from starlette.responses import StreamingResponse
 
+from index_store.clock import system_day
 from index_store.errors import IndexStoreError, NotFoundError, TransientError
-from index_store.search_options import AdaptiveK, SearchOptions
+from index_store.search_options import SearchOptions, growing_k, preferred_age
 from retriever.access import Caller
 from retriever.answers import Json
 from retriever.chat.answering import Part, PartKind, answer
@@ -69,15 +70,14 @@ def add_chat(app: FastAPI, house: House) -> None:
 
 def chat_query(question: str, house: House, caller: Caller, max_chars: int) -> Query:
     """Return the search behind an answer: more hits while few are good, few of one document."""
-    chat = house.options.chat
+    options, chat = house.options, house.options.chat
     return Query(
         text=question[-max_chars:],
         options=SearchOptions(
             k=chat.k,
             groups=caller.groups,
-            adaptive=AdaptiveK(
-                good_score=chat.good_score, enough=chat.k, step=chat.k, most=chat.most_k
-            ),
+            adaptive=growing_k(chat.k, chat.most_k, chat.good_score),
+            recency=preferred_age(options.recency, options.half_life_days, system_day()),
             per_document=HITS_PER_DOCUMENT,
             neighbours=1,
         ),

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from fastapi import FastAPI, Request, Response
 
+from index_store.clock import system_day
 from index_store.errors import IndexStoreError, NotFoundError
 from retriever.answers import hit_json, hits_json
 from retriever.query import Problem, SearchRequest, parse_query
@@ -33,7 +34,7 @@ async def _answered(house: House, request: Request, version: str | None) -> Resp
     body = await house.read_body(request, options.max_body_bytes)
     if isinstance(body, Response):
         return body
-    query = parse_query(body, options)
+    query = parse_query(body, options, system_day())
     if isinstance(query, Problem):
         return refuse(400, query.message, query.code, query.param)
     try:

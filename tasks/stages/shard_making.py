@@ -9,7 +9,9 @@ referred to that was not read back.
 """
 
 import tempfile
+from collections import deque
 from collections.abc import Callable, Container, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
@@ -43,6 +45,8 @@ from index_store.shard_record import (
     encode_shard_record,
 )
 from index_store.storage.base import Storage
+
+MOST_FILING = 4  # portions whose chunks wait in memory while the graph grows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,17 +227,26 @@ def _fill(
     portions: Iterable[Portion],
     site: Site,
 ) -> None:
+    """Put all rows into the graph, and beside it, in a thread of its own, into the other files."""
     resumed_at = builder.rows
     next_checkpoint = max(site.checkpoint_rows, 2 * resumed_at)
-    for portion in portions:
-        already = min(portion.rows, max(0, resumed_at - sinks.chunks.rows))
-        sinks.add(portion.chunks())
-        if already == portion.rows:
-            continue
-        builder.add(portion.vectors(already))
-        if builder.rows >= next_checkpoint:
-            _checkpoint(name, builder, site)
-            next_checkpoint = 2 * builder.rows
+    seen = 0
+    filing: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(1) as clerk:
+        for portion in portions:
+            already = min(portion.rows, max(0, resumed_at - seen))
+            seen += portion.rows
+            if len(filing) == MOST_FILING:
+                filing.popleft().result()
+            filing.append(clerk.submit(sinks.add, portion.chunks()))
+            if already == portion.rows:
+                continue
+            builder.add(portion.vectors(already))
+            if builder.rows >= next_checkpoint:
+                _checkpoint(name, builder, site)
+                next_checkpoint = 2 * builder.rows
+        for filed in filing:
+            filed.result()
 
 
 def _checkpoint(name: str, builder: ShardBuilder, site: Site) -> None:

@@ -132,7 +132,7 @@ def test_the_night_after_a_machine_is_gone_goes_on(
     command("deploy", "--file", str(files), "--cron", NEVER)
     lost = service.create_run(DEPLOYMENT)
     worker = service.start_worker()
-    batches = tmp_path / "store" / "documents" / "embeddings"
+    batches = tmp_path / "store" / "embeddings"
     wait_for(lambda: any(batches.rglob("*")), "the first vectors")
     kill_all(worker)
     (left,) = service.runs(id={"any_": [lost]})

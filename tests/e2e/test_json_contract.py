@@ -92,6 +92,21 @@ def check_looks(nightpress: CommandLine, run: dict[str, Any]) -> None:
     first = found["hits"][0]
     assert first.keys() >= {"score", "uri", "page", "sheet", "slide", "section", "text"}
     assert (first["uri"], first["page"]) == ("tides.pdf", 1)
+    more = (
+        "-k",
+        "1",
+        "--most-k",
+        "3",
+        "--good-score",
+        "1",
+        "--recency",
+        "0.2",
+        "--half-life-days",
+        "9",
+    )
+    asked = ("search", "What do the tides rule?", "--json")
+    assert len(nightpress(*asked, "-k", "1").json["hits"]) == 1
+    assert len(nightpress(*asked, *more).json["hits"]) > 1
 
     (collection,) = nightpress("status", "--json").json["collections"]
     assert collection["channels"] == {"candidate": run["version"], "production": run["version"]}

@@ -3,6 +3,8 @@
 import json
 import logging
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -18,6 +20,7 @@ from index_store.errors import IndexStoreError
 EXPECTED = {
     "IndexStoreError": ExitCode.FAILED,
     "TransientError": ExitCode.FAILED,
+    "NoRoomError": ExitCode.FAILED,
     "RefusedInputError": ExitCode.FAILED,
     "UsageError": ExitCode.MISTAKE,
     "NotFoundError": ExitCode.MISTAKE,
@@ -153,3 +156,19 @@ def test_prefect_is_quiet_and_silent_but_heeds_the_person():
     assert environment["PREFECT_SERVER_LOGGING_LEVEL"] == "DEBUG"
     assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     assert environment["DO_NOT_TRACK"] == "1"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    many = (
+        "import click\nfrom flows.console import errors_become_exit_codes\n"
+        "@click.command()\ndef say():\n"
+        "    with errors_become_exit_codes():\n"
+        "        for _ in range(100_000):\n            click.echo('x' * 80)\nsay()"
+    )
+    ended = subprocess.run(
+        ["bash", "-c", '"$0" -c "$1" | head -n 1', sys.executable, many],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.stdout, ended.stderr) == (f"{'x' * 80}\n", "")

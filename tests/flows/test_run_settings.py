@@ -9,10 +9,12 @@ from pydantic import SecretStr
 
 from flows.links import link_options
 from flows.run_settings import available_cores, new_run_id, remote_options, run_options
+from flows.search_filters import AskedHits, shown_hits
 from flows.secret_blocks import with_key
 from flows.serving import rerank_options
 from flows.settings import Settings, load_settings
 from index_store.errors import UsageError
+from index_store.search_options import AdaptiveK
 from retriever.links import LinkOptions
 from retriever.reranking import RerankOptions, RerankShape
 from tasks.stages.gating.expectation import Severity
@@ -152,6 +154,11 @@ ELSEWHERE = {
     "inbox_deployment",
     "audit_log",
     "audit_questions",
+    "search_k",
+    "search_most_k",
+    "search_good_score",
+    "search_recency",
+    "search_half_life_days",
     "rerank_shape",
     "rerank_url",
     "rerank_model",
@@ -322,6 +329,27 @@ def test_no_address_may_hold_a_password_but_that_of_a_proxy_which_is_not_shown()
     options = run_options(settings, "run-1")
     assert options.embed.remote.proxy == "http://me:sesame@proxy"
     assert "sesame" not in f"{settings!r}{options!r}{settings.model_dump_json()}"
+
+
+def test_what_a_search_does_not_say_comes_from_the_settings():
+    given = {
+        "search_k": "4",
+        "search_most_k": "12",
+        "search_good_score": "0.5",
+        "search_recency": "0.2",
+        "search_half_life_days": "90",
+    }
+    settings = load_settings(given, {}).settings
+    k, adaptive, recency = shown_hits(settings, AskedHits(None, None, None, None, None))
+    assert (k, adaptive) == (4, AdaptiveK(good_score=0.5, enough=4, step=4, most=12))
+    assert recency is not None
+    assert (recency.weight, recency.half_life_days) == (0.2, 90.0)
+    k, adaptive, recency = shown_hits(settings, AskedHits(3, None, None, 0.0, None))
+    assert (k, adaptive, recency) == (3, None, None)
+    k, adaptive, recency = shown_hits(settings, AskedHits(3, 6, 0.1, 0.4, 7.0))
+    assert adaptive == AdaptiveK(good_score=0.1, enough=3, step=3, most=6)
+    assert recency is not None
+    assert (recency.weight, recency.half_life_days) == (0.4, 7.0)
 
 
 def test_the_settings_of_reranking_reach_the_retriever():

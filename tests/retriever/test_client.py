@@ -42,6 +42,25 @@ def test_an_answer_is_typed(
     assert "lexical" not in first.scores
 
 
+def test_the_number_of_hits_grows_while_few_are_good(
+    publisher: Publisher, options: RetrieverOptions, serve: Serve, until: Until
+):
+    documents = {f"{number}.txt": [f"{TRAIN} It is train {number}."] for number in range(6)}
+    publisher.publish("docs", documents | {"a.txt": [BREAD], "b.txt": [BREAD]})
+    with serve(options) as http, RetrieverClient(str(http.base_url)) as client:
+        until(lambda: http.get("/readyz").is_success)
+
+        def count(wish: SearchWish, query: str = TRAIN) -> int:
+            return len(client.search(query, wish).hits)
+
+        assert count(SearchWish(k=2)) == 2
+        assert count(SearchWish(k=2, most_k=6, good_score=1.0)) == 6
+        assert count(SearchWish(k=2, most_k=6, good_score=-1.0)) == 2
+        assert count(SearchWish(k=2, recency=0.5, half_life_days=30.0, per_document=1)) == 2
+        assert count(SearchWish(k=8), BREAD) == 7  # bread once
+        assert count(SearchWish(k=8, near_duplicates=True), BREAD) == 8
+
+
 @pytest.mark.parametrize(
     ("wish", "error", "message"),
     [

@@ -1,16 +1,24 @@
 import json
+from dataclasses import replace
 
 import pytest
 
-from index_store.search_options import DocumentFilter, Retrieval, SearchOptions
+from index_store.search_options import (
+    AdaptiveK,
+    DocumentFilter,
+    Recency,
+    Retrieval,
+    SearchOptions,
+)
 from retriever.options import RetrieverOptions
 from retriever.query import Problem, Query, parse_query
 
+TODAY = "2026-03-01"
 OPTIONS = RetrieverOptions(store="memory://query", max_k=20, max_query_chars=30)
 
 
 def parse(**fields: object) -> Query | Problem:
-    return parse_query(json.dumps(fields).encode(), OPTIONS)
+    return parse_query(json.dumps(fields).encode(), OPTIONS, TODAY)
 
 
 def test_a_question_alone_gets_the_defaults():
@@ -22,7 +30,11 @@ def test_a_question_alone_gets_the_defaults():
 def test_every_field_arrives():
     asked = parse(
         query="durée",
-        k=20,
+        k=10,
+        most_k=20,
+        good_score=0.4,
+        recency=0.2,
+        half_life_days=30,
         collection="hr",
         mode="dense",
         min_score=0.25,
@@ -46,7 +58,9 @@ def test_every_field_arrives():
         text="durée",
         collection="hr",
         options=SearchOptions(
-            k=20,
+            k=10,
+            adaptive=AdaptiveK(good_score=0.4, enough=10, step=10, most=20),
+            recency=Recency(today=TODAY, half_life_days=30, weight=0.2),
             retrieval=Retrieval.DENSE,
             min_score=0.25,
             per_document=2,
@@ -68,6 +82,21 @@ def test_every_field_arrives():
     )
 
 
+def test_what_a_request_leaves_out_comes_from_the_settings():
+    options = replace(OPTIONS, most_k=15, good_score=0.5, recency=0.3, half_life_days=90)
+    for body, adaptive in (
+        (b'{"query": "x"}', AdaptiveK(good_score=0.5, enough=5, step=5, most=15)),
+        (b'{"query": "x", "k": 5}', None),
+    ):
+        query = parse_query(body, options, TODAY)
+        assert isinstance(query, Query)
+        assert query.options.adaptive == adaptive
+        assert query.options.recency == Recency(today=TODAY, half_life_days=90, weight=0.3)
+    query = parse_query(b'{"query": "x", "recency": 0}', options, TODAY)
+    assert isinstance(query, Query)
+    assert query.options.recency is None
+
+
 def test_nobody_can_give_himself_rights():
     for field in ("groups", "all_groups"):
         problem = parse(query="x", **{field: ["hr"]})
@@ -86,6 +115,11 @@ def test_nobody_can_give_himself_rights():
         ({"query": "x", "k": 21}, "k", "invalid_value"),
         ({"query": "x", "k": "5"}, "k", "invalid_value"),
         ({"query": "x", "k": True}, "k", "invalid_value"),
+        ({"query": "x", "most_k": 4}, "most_k", "invalid_value"),
+        ({"query": "x", "most_k": 21}, "most_k", "invalid_value"),
+        ({"query": "x", "most_k": 9, "good_score": 2.0}, None, "invalid_value"),
+        ({"query": "x", "recency": 1.5}, "recency", "invalid_value"),
+        ({"query": "x", "half_life_days": 0}, "half_life_days", "invalid_value"),
         ({"query": "x", "min_score": 1.5}, None, "invalid_value"),
         ({"query": "x", "per_document": 0}, None, "invalid_value"),
         ({"query": "x", "neighbours": 11}, "neighbours", "invalid_value"),
@@ -112,4 +146,4 @@ def test_an_unknown_mode_is_told_what_there_is():
 
 @pytest.mark.parametrize("body", [b"", b"{", b'"query"', b"[]", b'{"query": "\xff"}', b"null"])
 def test_a_body_that_is_no_json_object_is_refused(body: bytes):
-    assert isinstance(parse_query(body, OPTIONS), Problem)
+    assert isinstance(parse_query(body, OPTIONS, TODAY), Problem)

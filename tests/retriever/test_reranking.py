@@ -209,7 +209,13 @@ def test_the_service_shows_the_best_of_more_candidates(
         rerank = RerankOptions(shape=RerankShape.TEI, url=url, deadline_s=60)
         with serve(RetrieverOptions(store=publisher.url, poll_s=0.02, rerank=rerank)) as client:
             until(lambda: client.get("/readyz").status_code == 200)
-            hits = client.post("/v1/search", json={"query": "word", "k": 1}).json()["hits"]
+            asking = {"query": "word today", "k": 1}
+            hits = client.post("/v1/search", json=asking).json()["hits"]
+            grown = {
+                good: client.post("/v1/search", json={**asking, "most_k": 3, "good_score": good})
+                for good in (-1.0, 1.0)
+            }
+    assert [len(reply.json()["hits"]) for reply in grown.values()] == [1, 3]
     assert [each["uri"] for each in hits] == ["9.txt"]
     assert hits[0]["scores"]["rerank"] == hits[0]["score"] == len("word " * 9)
     assert len(asked[0]["texts"]) == 3

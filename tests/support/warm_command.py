@@ -7,6 +7,7 @@ imports, and when, is a matter for tests that start the script.
 """
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -19,7 +20,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from flows.prefect_environment import prepare_prefect
 
@@ -153,10 +154,24 @@ def _run(words: list[str]) -> None:
         cli.main()
 
 
+def _end_at_once(code: object) -> NoReturn:
+    """End as a process does, but for the threads of libraries, which a fork does not have."""
+    threading._shutdown()  # type: ignore[attr-defined]  # what Python does first of all
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
 if __name__ == "__main__":
     prepare_prefect(os.environ)
     for module in MODULES:
         importlib.import_module(module)
     gc.collect()
     gc.freeze()  # what ends does not look at all of this once more
-    _run(_serve(socket.socket(fileno=int(sys.argv[1]))))
+    words = _serve(socket.socket(fileno=int(sys.argv[1])))
+    try:
+        _run(words)
+    except SystemExit as ended:
+        _end_at_once(ended.code)

@@ -67,6 +67,7 @@ MISTAKES = [
     (answer("NoSuchBucket", 404), "make the bucket first"),
     (answer("AccessDenied", 403), "the account needs s3:GetObject"),
     (answer("403", 403), "the account needs s3:GetObject"),
+    (answer("401", 401), "the account needs s3:GetObject"),
     (answer("InvalidAccessKeyId", 403), "check AWS_ACCESS_KEY_ID"),
     (answer("ExpiredToken", 400), "renew the credentials"),
     (answer("RequestTimeTooSkewed", 403), "set the clock of this machine"),

@@ -1,0 +1,194 @@
+"""What a Prefect server records of a burst of task runs, and what a night adds to its database.
+
+    python benchmarks/recording.py [--postgres BIN --as USER] [--tasks N …]
+
+With SQLite, and with PostgreSQL whose programs lie in BIN (USER runs them, as root may not).
+A burst is a flow of N empty task runs; it is recorded when the server knows that all are done. A
+night is what `nightpress run` starts over 30 small documents.
+"""
+
+import argparse
+import contextlib
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+# A package beside the weights is named `tests` too, and would be found first.
+ROOT = Path(__file__).resolve().parents[1]
+_ours = types.ModuleType("tests")
+_ours.__path__ = [str(ROOT / "tests")]
+sys.modules["tests"] = _ours
+sys.path.insert(0, str(ROOT))
+
+import httpx  # noqa: E402
+
+from tests.support.command_line import CommandLine  # noqa: E402
+from tests.support.prefect_service import PrefectService, prefect_service  # noqa: E402
+from tests.support.s3_servers import free_ports  # noqa: E402
+from tests.support.small_sources import prose, write  # noqa: E402
+
+BURST = """
+import os, sys
+from flows.prefect_environment import prepare_prefect
+prepare_prefect(os.environ)
+from prefect import flow, task
+from prefect.task_runners import ThreadPoolTaskRunner
+
+@task
+def nothing(number: int) -> int:
+    return number
+
+@flow(name="burst", task_runner=ThreadPoolTaskRunner(max_workers=4))
+def burst(count: int) -> None:
+    for future in [nothing.submit(number) for number in range(count)]:
+        future.result()
+
+burst(int(sys.argv[1]))
+"""
+QUIET_S = 20.0  # without another record, after which no more is expected
+TUNED = {
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "100",
+}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--postgres", type=Path, help="folder of initdb and postgres")
+    parser.add_argument("--as", dest="user", default="nobody", help="who runs PostgreSQL")
+    parser.add_argument("--tasks", type=int, nargs="+", default=[500, 2000, 6000])
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        folder.chmod(0o755)
+        database = folder / "sqlite"
+        _measure("SQLite", database, given.tasks, {}, lambda: _folder_bytes(database))
+        if given.postgres:
+            with postgres(folder / "postgres", given.postgres, given.user) as address:
+                told = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": address}
+                _measure(
+                    "PostgreSQL", folder / "server", given.tasks, told,
+                    lambda: _postgres_bytes(given.postgres, address),
+                )  # fmt: skip
+
+
+def _measure(
+    name: str,
+    folder: Path,
+    bursts: Sequence[int],
+    told: Mapping[str, str],
+    size: Callable[[], int],
+) -> None:
+    with prefect_service(folder, **TUNED, **told) as service:
+        for count in bursts:
+            before, began = size(), time.perf_counter()
+            subprocess.run(
+                [sys.executable, "-c", BURST, str(count)],
+                env=os.environ | service.environment, check=True, capture_output=True, cwd=ROOT,
+            )  # fmt: skip
+            flow_s = time.perf_counter() - began
+            recorded, recorded_s = _drain(service, count, began)
+            grown = (size() - before) / count / 1000
+            print(
+                f"{name:10} burst of {count:5}: {recorded:5} recorded as completed, flow "
+                f"{flow_s:6.1f} s, the last after {recorded_s:6.1f} s, {grown:.1f} kB each",
+                flush=True,
+            )
+        for night in ("first", "second"):
+            before = size()
+            _night(service, folder.parent / f"{folder.name}-night", night)
+            grown = (size() - before) / 1000
+            print(f"{name:10} {night} night: the database grew by {grown:.0f} kB", flush=True)
+
+
+def _drain(service: PrefectService, count: int, began: float) -> tuple[int, float]:
+    """Wait until nothing more is recorded; return how many are, and when the last one was."""
+    pause, most, since = threading.Event(), 0, time.perf_counter()
+    chosen = {
+        "flow_runs": {"id": {"any_": [_newest_flow(service)]}},
+        "task_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
+    }
+    while most < count and time.perf_counter() - since < QUIET_S:
+        found = httpx.post(f"{service.url}/task_runs/count", json=chosen, timeout=60).json()
+        if found > most:
+            most, since = found, time.perf_counter()
+        pause.wait(0.5)
+    return most, since - began
+
+
+def _newest_flow(service: PrefectService) -> str:
+    reply = httpx.post(
+        f"{service.url}/flow_runs/filter", json={"limit": 1, "sort": "START_TIME_DESC"}, timeout=60
+    )
+    return str(reply.json()[0]["id"])
+
+
+def _night(service: PrefectService, folder: Path, night: str) -> None:
+    folder.mkdir(exist_ok=True)
+    for number in range(30):
+        write(folder / "source" / f"{number:02d}.txt", prose(f"{night} topic {number}"))
+    told = {
+        **service.environment,
+        "NIGHTPRESS_SOURCE": str(folder / "source"),
+        "NIGHTPRESS_STORE": str(folder / "store"),
+        "NIGHTPRESS_EMBEDDER": "hashing",
+        "NIGHTPRESS_GATE_ENGINE": "built-in",
+    }
+    CommandLine(folder=folder, environment=told, is_warm=False)("run")
+    threading.Event().wait(QUIET_S)  # the server records after the run has ended
+
+
+@contextlib.contextmanager
+def postgres(folder: Path, programs: Path, user: str) -> Iterator[str]:
+    """Run a PostgreSQL server on a fresh folder; yields Prefect's address of it."""
+    (port,) = free_ports(1)
+    folder.mkdir()
+    shutil.chown(folder, user)
+    entry = pwd.getpwnam(user)
+    data = folder / "data"
+    subprocess.run(
+        [programs / "initdb", "-D", data, "-U", "prefect", "-A", "trust"],
+        check=True, capture_output=True, cwd=folder, user=entry.pw_uid, group=entry.pw_gid,
+    )  # fmt: skip
+    words = ["-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", folder]
+    server = subprocess.Popen(
+        [programs / "postgres", *words], cwd=folder, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, user=entry.pw_uid, group=entry.pw_gid,
+    )  # fmt: skip
+    try:
+        ready = [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
+        while subprocess.run(ready, capture_output=True, check=False).returncode:
+            time.sleep(0.2)
+        yield f"postgresql+asyncpg://prefect@127.0.0.1:{port}/postgres"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _postgres_bytes(programs: Path, address: str) -> int:
+    asked = "select pg_database_size('postgres')"
+    done = subprocess.run(
+        [programs / "psql", address.replace("+asyncpg", ""), "-Atc", asked],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return int(done.stdout)
+
+
+def _folder_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("prefect.db*"))
+
+
+if __name__ == "__main__":
+    main()
