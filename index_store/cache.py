@@ -214,11 +214,11 @@ class LocalCache:
         """Tell whether a file was compared with its hash lately and nothing touched it since."""
         try:
             noted = json.loads((self._notes / artifact.sha256).read_bytes())
-        except (FileNotFoundError, ValueError):  # another process may be writing it
+            age_ms = self._clock_ms() - noted["checked_ms"]
+            stamp = tuple(noted["file"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):  # not there, or not whole
             return False
-        age_ms = self._clock_ms() - noted["checked_ms"]
-        stamp = _stamp(os.fstat(descriptor))
-        return 0 <= age_ms < TRUSTED_MS and tuple(noted["file"]) == stamp
+        return 0 <= age_ms < TRUSTED_MS and stamp == _stamp(os.fstat(descriptor))
 
     def _note(self, artifact: Artifact, descriptor: int) -> None:
         """Note that a file has the bytes that its name says, unless it was written meanwhile."""

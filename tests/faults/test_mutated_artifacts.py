@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from index_store.artifacts import Artifact
-from index_store.cache import CacheOptions, LocalCache
+from index_store.cache import NOTES, CacheOptions, LocalCache
 from index_store.catalog_files import load_catalog
 from index_store.collections import load_manifest
 from index_store.errors import CorruptArtifactError
@@ -162,7 +162,7 @@ def test_a_mutated_copy_in_a_cache_is_never_served(published: MemoryStorage, tmp
         return SnapshotOptions(cache=LocalCache(CacheOptions(folder=folder)))
 
     assert list(refusals(published, reader())) == []
-    copies = [path for path in folder.rglob("*") if path.is_file() and path.stat().st_size]
+    copies = [path for path in folder.iterdir() if path.is_file() and path.stat().st_size]
     wanted = {artifact.sha256 for artifact in artifacts(published)}
     for path in copies:
         if path.name not in wanted:
@@ -173,6 +173,10 @@ def test_a_mutated_copy_in_a_cache_is_never_served(published: MemoryStorage, tmp
         path.write_bytes(mutation(data, {}, chance) or b"")
         assert list(refusals(published, reader())) == []
         assert path.read_bytes() == data, "the copy was not made anew"
+        note = folder / NOTES / path.name
+        for told in (mutation(note.read_bytes(), {}, chance) or b"", b"{}", b"[]", b"7"):
+            note.write_bytes(told)
+            assert list(refusals(published, reader())) == [], told
 
 
 def state_or_error(storage: Storage) -> LogState | str:
