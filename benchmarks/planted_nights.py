@@ -7,17 +7,12 @@ of it, with the stores, parsers and embedder of a run; after that, twenty ordina
 one copy in a row.
 """
 
-import sys
 import tempfile
 import time
-import types
 from dataclasses import replace
 from pathlib import Path
 
-if "tests" not in sys.modules:  # some library installs a package of this name, too
-    package = types.ModuleType("tests")
-    package.__path__ = [str(Path(__file__).resolve().parent.parent / "tests")]
-    sys.modules["tests"] = package
+import our_tests  # noqa: F401 - before anything of tests
 
 from index_store.log import CommitLog
 from index_store.log_records import PRODUCTION

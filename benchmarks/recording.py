@@ -17,23 +17,16 @@ import sys
 import tempfile
 import threading
 import time
-import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-# A package beside the weights is named `tests` too, and would be found first.
-ROOT = Path(__file__).resolve().parents[1]
-_ours = types.ModuleType("tests")
-_ours.__path__ = [str(ROOT / "tests")]
-sys.modules["tests"] = _ours
-sys.path.insert(0, str(ROOT))
+import httpx
+from our_tests import ROOT
 
-import httpx  # noqa: E402
-
-from tests.support.command_line import CommandLine  # noqa: E402
-from tests.support.prefect_service import PrefectService, prefect_service  # noqa: E402
-from tests.support.s3_servers import free_ports  # noqa: E402
-from tests.support.small_sources import prose, write  # noqa: E402
+from tests.support.command_line import CommandLine
+from tests.support.prefect_service import PrefectService, prefect_service
+from tests.support.s3_servers import free_ports
+from tests.support.small_sources import prose, write
 
 BURST = """
 import os, sys

@@ -14,21 +14,15 @@ import statistics
 import sys
 import tempfile
 import time
-import types
 from pathlib import Path
 
-# A package beside the weights is named `tests` too, and would be found first.
-ROOT = Path(__file__).resolve().parents[1]
-_ours = types.ModuleType("tests")
-_ours.__path__ = [str(ROOT / "tests")]
-sys.modules["tests"] = _ours
-sys.path.insert(0, str(ROOT))
+import our_tests  # noqa: F401 - before anything of tests
 
-from index_store.storage.remote import RemoteStorage  # noqa: E402
-from tests.support.command_line import CommandLine  # noqa: E402
-from tests.support.dask_cluster import DaskCluster, dask_cluster, kill  # noqa: E402
-from tests.support.prefect_server import shared_server  # noqa: E402
-from tests.support.s3_servers import S3Server, moto  # noqa: E402
+from index_store.storage.remote import RemoteStorage
+from tests.support.command_line import CommandLine
+from tests.support.dask_cluster import DaskCluster, dask_cluster, kill
+from tests.support.prefect_server import shared_server
+from tests.support.s3_servers import S3Server, moto
 
 GOAL_RATIO = 1.6
 

@@ -176,6 +176,35 @@ def available_cores() -> int:
     return max(1, len(os.sched_getaffinity(0)))
 
 
+def _scan_options(settings: NightSettings) -> ScanOptions:
+    """Return which files are documents; raises as `run_options` does."""
+    unknown = sorted(set(settings.extensions) - SUPPORTED_EXTENSIONS)
+    if unknown:
+        supported = " ".join(sorted(SUPPORTED_EXTENSIONS))
+        raise UsageError(
+            f"setting 'extensions': no parser reads {' '.join(unknown)}; there are: {supported}"
+        )
+    return ScanOptions(
+        extensions=frozenset(settings.extensions),
+        include=settings.include,
+        exclude=settings.exclude,
+        allow_outside_root=settings.allow_outside_root,
+        sidecars=settings.sidecars,
+        folder_sidecar=settings.folder_sidecar,
+    )
+
+
+def _change_options(settings: NightSettings) -> ChangeOptions:
+    return ChangeOptions(
+        full=settings.full,
+        retry_rejected=settings.retry_rejected,
+        keep_last_good=settings.keep_last_good,
+        allow_removal=settings.allow_removal,
+        tripwire_share=settings.tripwire_share,
+        tripwire_min_documents=settings.tripwire_min_documents,
+    )
+
+
 def run_options(settings: NightSettings, run: str) -> RunOptions:
     """Return the options of one run.
 
@@ -186,12 +215,6 @@ def run_options(settings: NightSettings, run: str) -> RunOptions:
     Raises:
         UsageError: A source is missing from the settings, or an extension has no parser.
     """
-    unknown = sorted(set(settings.extensions) - SUPPORTED_EXTENSIONS)
-    if unknown:
-        supported = " ".join(sorted(SUPPORTED_EXTENSIONS))
-        raise UsageError(
-            f"setting 'extensions': no parser reads {' '.join(unknown)}; there are: {supported}"
-        )
     shared = settings.runner != "threads"
     cores = 0 if shared else available_cores()  # 0: each machine takes as many as it has
     return RunOptions(
@@ -199,22 +222,8 @@ def run_options(settings: NightSettings, run: str) -> RunOptions:
         store=settings.store,
         collection=settings.collection,
         sources=parse_sources(settings.source),
-        scan=ScanOptions(
-            extensions=frozenset(settings.extensions),
-            include=settings.include,
-            exclude=settings.exclude,
-            allow_outside_root=settings.allow_outside_root,
-            sidecars=settings.sidecars,
-            folder_sidecar=settings.folder_sidecar,
-        ),
-        change=ChangeOptions(
-            full=settings.full,
-            retry_rejected=settings.retry_rejected,
-            keep_last_good=settings.keep_last_good,
-            allow_removal=settings.allow_removal,
-            tripwire_share=settings.tripwire_share,
-            tripwire_min_documents=settings.tripwire_min_documents,
-        ),
+        scan=_scan_options(settings),
+        change=_change_options(settings),
         limits=Limits(
             wall_s=settings.parse_timeout_s,
             memory_bytes=settings.parse_memory_mib * MEBIBYTE,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from prefect import task
 
 from index_store.artifacts import store_artifact
+from index_store.embedders.prices import Price
 from index_store.layout import run_key
 from index_store.manifest_codec import to_bytes
 from tasks.policies import policy
@@ -51,7 +52,6 @@ def assemble_version(
         [placement for shard in built for placement in shard.placements],
         keep_last_good=options.change.keep_last_good,
     )
-    spent = RunCost(price=shop.price, sources=embedded.spends)
     facts = VersionFacts(
         collection=options.collection,
         parent=stored.base,
@@ -59,13 +59,7 @@ def assemble_version(
         created_at_ms=time.time_ns() // 1_000_000,
         embedder=site.embedder,
         chunker=chunker_identity(options.chunk, site.embedder.tokenizer),
-        cost={
-            "texts": embedded.texts,
-            "tokens": embedded.tokens,
-            "requests": embedded.requests,
-            "billed_tokens": spent.total.tokens,
-            "spent": spent.spent,
-        },
+        cost=_cost(embedded, shop.price),
     )
     entries = [shard.entry for shard in built]
     left_behind = base.manifest.shards if base.manifest and stored.plan.rebuild else ()
@@ -98,3 +92,15 @@ def assemble_version(
         lost=changes.lost,
         span=stopwatch.span(),
     )
+
+
+def _cost(embedded: EmbeddingCounts, price: Price) -> dict[str, float | None]:
+    """Return what a manifest says of the cost of its run."""
+    spent = RunCost(price=price, sources=embedded.spends)
+    return {
+        "texts": embedded.texts,
+        "tokens": embedded.tokens,
+        "requests": embedded.requests,
+        "billed_tokens": spent.total.tokens,
+        "spent": spent.spent,
+    }

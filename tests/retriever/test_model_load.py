@@ -85,6 +85,7 @@ def test_whoever_leaves_frees_the_model(
         # The place is free again although the model never said its second word.
         server.script = Script(deltas=PIECES)
         until(lambda: ask(client).status_code == 200)
+        assert len(server.seen) >= 2
         held.set()
 
 
