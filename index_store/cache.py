@@ -216,24 +216,28 @@ class LocalCache:
             noted = json.loads((self._notes / artifact.sha256).read_bytes())
             age_ms = self._clock_ms() - noted["checked_ms"]
             stamp = tuple(noted["file"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):  # not there, or not whole
+        except (OSError, ValueError, KeyError, TypeError):  # not there, or not whole
             return False
         return 0 <= age_ms < TRUSTED_MS and stamp == _stamp(os.fstat(descriptor))
 
     def _note(self, artifact: Artifact, descriptor: int) -> None:
-        """Note that a file has the bytes that its name says, unless it was written meanwhile."""
+        """Note that a file has the bytes that its name says, unless it was written meanwhile.
+
+        Without a note, on a full disk perhaps, the copy is compared again when it is next used.
+        """
         status = os.fstat(descriptor)
         if status.st_mtime_ns != MARK_NS:
             return
         young_ns = status.st_ctime_ns + _TICK_NS - time.time_ns()
         time.sleep(min(_TICK_NS, max(0, young_ns)) / 1e9)
         noted = {"file": _stamp(status), "checked_ms": self._clock_ms()}
-        self._notes.mkdir(exist_ok=True)
-        (self._notes / artifact.sha256).write_text(json.dumps(noted))
+        with suppress(OSError):
+            self._notes.mkdir(exist_ok=True)
+            (self._notes / artifact.sha256).write_text(json.dumps(noted))
 
     def _note_use(self, artifact: Artifact) -> None:
         """Note that a copy is used now."""
-        with suppress(FileNotFoundError):  # another process is making or removing it
+        with suppress(OSError):  # there is none, or another process is making or removing it
             os.utime(self._notes / artifact.sha256, ns=2 * (self._clock_ms() * 1_000_000,))
 
     def _download(self, storage: Storage, artifact: Artifact) -> None:
@@ -297,13 +301,14 @@ class LocalCache:
                 break
             if _unlink_unless_locked(path):
                 left_bytes -= size_bytes
-                (self._notes / path.name).unlink(missing_ok=True)
+                with suppress(OSError):
+                    (self._notes / path.name).unlink()
         return left_bytes
 
     def _last_use_ns(self, name: str) -> int:
         try:
             return (self._notes / name).stat().st_mtime_ns
-        except FileNotFoundError:
+        except OSError:
             return 0
 
 

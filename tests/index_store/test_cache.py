@@ -167,6 +167,18 @@ def test_a_copy_is_hashed_again_after_a_day_or_when_anything_touched_it(
     assert storage.read_bytes == 400
 
 
+def test_a_note_that_cannot_be_written_costs_a_comparison_and_no_copy(tmp_path: Path):
+    (tmp_path / NOTES).write_bytes(b"in the way")
+    storage, known = store_of(a=b"a" * 400, b=b"b" * 400)
+    for _ in range(2):
+        lease = cache_in(tmp_path, limit_bytes=900).lease(storage, known["a"])
+        assert lease.path.read_bytes() == b"a" * 400
+        lease.close()
+    assert storage.read_bytes == 400
+    cache_in(tmp_path, limit_bytes=500).lease(storage, known["b"]).close()
+    assert known["a"].sha256 not in names(tmp_path)
+
+
 def test_a_damaged_copy_is_not_served_when_the_store_cannot_give_another(tmp_path: Path):
     storage, known = store_of(a=b"a" * 400)
     cache = cache_in(tmp_path)
