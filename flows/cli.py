@@ -37,6 +37,7 @@ Examples:
   nightpress run --source docs --store ./store
   nightpress run --source hr=/mnt/hr --source law=/mnt/law --store ./store --collection office
   nightpress run --source docs --store ./store --full
+  nightpress run --store ./store --stored-text --embedder openai:text-embedding-3-small --no-promote
   nightpress run --source docs --store ./store --set parse_timeout_s=30 --json""",
     "search": """\b
 Examples:

@@ -61,6 +61,12 @@ def sourced(command: Command) -> Command:
         ),
         click.option("--full", is_flag=True, default=None, help="Index every document anew."),
         click.option(
+            "--stored-text",
+            is_flag=True,
+            default=None,
+            help="Read no source: another embedder for the text of the last version.",
+        ),
+        click.option(
             "--retry-rejected", is_flag=True, default=None, help="Try rejected documents again."
         ),
         click.option(

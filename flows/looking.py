@@ -26,6 +26,7 @@ from index_store.collections import (
     list_collections,
     load_manifest,
 )
+from index_store.embedder import EmbedderSpec
 from index_store.embedders.prices import FREE_OF_CHARGE, Price
 from index_store.embedders.registry import open_embedder, spec_string
 from index_store.errors import UsageError
@@ -41,7 +42,7 @@ from retriever.links import LinkOptions
 from tasks.stages.concluding import documents_without_chunks, rejected_documents
 from tasks.stages.diffing import Action
 from tasks.stages.estimating import Estimate, billed_per_token, estimate
-from tasks.stages.planning import Planned, choose_base, list_sources, make_plan
+from tasks.stages.planning import Base, Planned, choose_base, list_sources, make_plan
 from tasks.stages.remedies import remedy
 from tasks.stages.reporting import price_line
 from tasks.stages.spending import RunCost
@@ -66,7 +67,7 @@ def plan_only(settings: Settings, *, as_json: bool) -> None:
         max_chunk_tokens=settings.max_chunk_tokens,
         price_per_million_tokens=price.per_million_tokens,
         night=options.embed.night,
-        billed_per_token=billed_per_token(base.manifest.cost) if base.manifest else 1.0,
+        billed_per_token=_billed_per_token(base, embedder.spec),
     )
     if as_json:
         print_json(_plan_object(planned, cost, price))
@@ -164,6 +165,12 @@ def show_rejected(settings: Settings, *, as_json: bool) -> None:
     reasons = sorted({entry.reason for entry in rejected})
     print_table(("  reason", "remedy"), [(f"  {reason}", remedy(reason)) for reason in reasons])
     click.echo("try them again: nightpress run --retry-rejected")
+
+
+def _billed_per_token(base: Base, embedder: EmbedderSpec) -> float:
+    manifest = base.manifest
+    is_known = manifest is not None and manifest.embedder.id == embedder.id
+    return billed_per_token(manifest.cost) if manifest is not None and is_known else 1.0
 
 
 def _plan_object(planned: Planned, cost: Estimate, price: Price) -> dict[str, object]:

@@ -22,7 +22,7 @@ from tasks.stages.run_records import RunRecord, UnfinishedRun, read_records, unf
 
 SHORT = 12  # characters of a version in tables
 REASON_CHARS = 60  # of a reason in tables; --json has all of it
-CHANGES = ("added", "changed", "moved", "removed", "rejected")
+CHANGES = ("added", "changed", "moved", "reembedded", "removed", "rejected")
 
 
 def show_runs(settings: Settings, *, limit: int, as_json: bool) -> None:

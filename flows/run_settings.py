@@ -195,8 +195,13 @@ def _scan_options(settings: NightSettings) -> ScanOptions:
 
 
 def _change_options(settings: NightSettings) -> ChangeOptions:
+    if settings.full and settings.stored_text:
+        raise UsageError(
+            "full parses every document anew and stored_text reads none; set one of them"
+        )
     return ChangeOptions(
         full=settings.full,
+        stored_text=settings.stored_text,
         retry_rejected=settings.retry_rejected,
         keep_last_good=settings.keep_last_good,
         allow_removal=settings.allow_removal,
@@ -213,7 +218,8 @@ def run_options(settings: NightSettings, run: str) -> RunOptions:
         run: Id of the run.
 
     Raises:
-        UsageError: A source is missing from the settings, or an extension has no parser.
+        UsageError: A source is missing from the settings, an extension has no parser, or settings
+            contradict each other.
     """
     shared = settings.runner != "threads"
     cores = 0 if shared else available_cores()  # 0: each machine takes as many as it has
@@ -221,7 +227,7 @@ def run_options(settings: NightSettings, run: str) -> RunOptions:
         run=run,
         store=settings.store,
         collection=settings.collection,
-        sources=parse_sources(settings.source),
+        sources=() if settings.stored_text else parse_sources(settings.source),
         scan=_scan_options(settings),
         change=_change_options(settings),
         limits=Limits(

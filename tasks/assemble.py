@@ -17,7 +17,6 @@ from tasks.stages.assembling import decide_changes
 from tasks.stages.assembly import VersionFacts, assemble
 from tasks.stages.building import read_built
 from tasks.stages.checkpoints import read_batch
-from tasks.stages.chunking.options import chunker_identity
 from tasks.stages.embedding import EmbeddingCounts
 from tasks.stages.measuring import measure_search
 from tasks.stages.planning import read_base
@@ -58,7 +57,7 @@ def assemble_version(
         run=options.run,
         created_at_ms=time.time_ns() // 1_000_000,
         embedder=site.embedder,
-        chunker=chunker_identity(options.chunk, site.embedder.tokenizer),
+        chunker=stored.chunker,
         cost=_cost(embedded, shop.price),
     )
     entries = [shard.entry for shard in built]

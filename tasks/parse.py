@@ -1,4 +1,4 @@
-"""Task: parse and chunk one batch."""
+"""Task: parse and chunk one batch, or read its chunks from the last version."""
 
 import logging
 
@@ -8,6 +8,7 @@ from tasks.policies import policy
 from tasks.references import BatchReference
 from tasks.resources import Stopwatch, workshop
 from tasks.stages.checkpoints import find_batch
+from tasks.stages.chunking.options import tokenizer_in
 from tasks.stages.parsing_batch import parse_batch
 from tasks.stages.run_options import RunOptions
 from tasks.stages.work_items import read_work
@@ -25,16 +26,17 @@ def parse_documents(options: RunOptions, number: int) -> BatchReference:
     shop = workshop(options)
     batch = find_batch(shop.storage, options.collection, options.run, number)
     if batch is None:
-        items = read_work(shop.storage, options.collection, options.run, number)
+        work = read_work(shop.storage, options.collection, options.run, number)
         batch = parse_batch(
-            items,
-            shop.pool,
+            work,
+            lambda: shop.pool(tokenizer_in(work.chunker)),
             shop.storage,
+            lambda: shop.stored_text(work.base),
             store=lambda writer: writer.store(
                 shop.storage, options.collection, options.run, number
             ),
         )
-        if not shop.pool.offline:
+        if not shop.parsers_are_offline:
             logger.warning(
                 "batch %d: parsers had a network, for this system gives no namespace", number
             )

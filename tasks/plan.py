@@ -34,7 +34,7 @@ def plan_run(options: RunOptions, listing: ListingReference) -> PlanReference:
         # What nothing is done to is not read either; that it is still there is seen at once.
         check_present(storage, collection, base.manifest.artifacts)
     batches = cut_batches(planned.plan.work(), max_documents=options.batch_documents)
-    write_work(storage, collection, run, batches, planned.keys, planned.known)
+    write_work(storage, collection, run, batches, planned)
     key = write_plan(storage, collection, run, planned)
     counts = planned.plan.counts()
     logger.info("planned %s", ", ".join(f"{count} {name}" for name, count in counts.items()))

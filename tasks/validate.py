@@ -17,7 +17,7 @@ from tasks.stages.run_options import RunOptions
 from tasks.stages.validating import Losses, validate
 
 # Documents that are tried again because they failed before say nothing about this night.
-FRESH = (Action.ADDED, Action.CHANGED)
+FRESH = (Action.ADDED, Action.CHANGED, Action.REEMBEDDED)
 
 logger = logging.getLogger("nightpress.validate")
 

@@ -90,6 +90,10 @@ class SourceSettings(BaseModel):
     full: bool = Field(
         False, description="Index every document anew; stored embeddings are still used"
     )
+    stored_text: bool = Field(
+        False,
+        description="Read no source: take every text from the last version, for another embedder",
+    )
     retry_rejected: bool = Field(False, description="Try every rejected document again")
     keep_last_good: bool = Field(
         True, description="A changed document that fails to parse keeps its last good chunks"

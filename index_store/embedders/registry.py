@@ -105,6 +105,18 @@ def open_tokenizer(spec: str) -> Tokenizer:
     raise _unknown(spec)
 
 
+def find_tokenizer(identity: str) -> Tokenizer | None:
+    """Open the tokenizer of this identity; None when no embedder here has it."""
+    pieces = PieceTokenizer()
+    if identity == pieces.identity:
+        return pieces
+    try:
+        offline = open_tokenizer(OFFLINE)
+    except UsageError:
+        return None  # its weights are not installed
+    return offline if identity == offline.identity else None
+
+
 def spec_string(spec: EmbedderSpec) -> str:
     """Return the name that `open_embedder` understands for an identity read from a manifest."""
     match spec.provider:

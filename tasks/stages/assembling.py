@@ -79,12 +79,16 @@ def decide_changes(
                 records.append(record)
                 removed.append(item.previous_uri)
                 moved += [record] if record.chunks else []
-            case Action.ADDED | Action.CHANGED | Action.RETRY:
+            case Action.ADDED | Action.CHANGED | Action.REEMBEDDED | Action.RETRY:
                 keeps = keep_last_good and not plan.rebuild
                 if item.previous_uri:  # moved, and to be done anew all the same
                     removed.append(item.previous_uri)
                     before = known[item.previous_uri]
-                record = _done(outcomes[item.uri], placed.get(item.uri), before, keeps=keeps)
+                outcome, place = outcomes[item.uri], placed.get(item.uri)
+                if before is not None and _has_text_of(before, item, outcome):
+                    record = _placed(_renamed(item, before), place)
+                else:
+                    record = _done(outcome, place, before, keeps=keeps)
                 records.append(record)
                 replaced = before is not None and before.chunks and not _same_rows(before, record)
                 losers += [before] if before is not None and replaced else []
@@ -109,6 +113,23 @@ def _renamed(item: PlanItem, before: DocumentRecord) -> DocumentRecord:
     return replace(before, uri=item.uri, size_bytes=item.size_bytes, mtime_ns=item.mtime_ns)
 
 
+def _has_text_of(before: DocumentRecord, item: PlanItem, outcome: DocumentOutcome) -> bool:
+    """Tell whether a document has other vectors and is what it was in every other respect."""
+    return bool(before.chunks) and item.action is Action.REEMBEDDED and outcome.rejection is None
+
+
+def _placed(record: DocumentRecord, placement: Placement | None) -> DocumentRecord:
+    if placement is None:
+        return record
+    return replace(
+        record,
+        shard=placement.shard,
+        row_start=placement.row_start,
+        row_end=placement.row_end,
+        shard_uri=record.uri,
+    )
+
+
 def _done(
     outcome: DocumentOutcome,
     placement: Placement | None,
@@ -128,15 +149,7 @@ def _done(
     )
     if outcome.rejection is None:
         record = replace(record, indexed_hash=outcome.content_hash, tokens=outcome.tokens)
-        if placement is None:
-            return record
-        return replace(
-            record,
-            shard=placement.shard,
-            row_start=placement.row_start,
-            row_end=placement.row_end,
-            shard_uri=outcome.uri,
-        )
+        return _placed(record, placement)
     emptied = outcome.rejection.reason in (Reason.EMPTY, Reason.NO_TEXT)
     if before is None or not before.chunks or not keeps or emptied:
         return record

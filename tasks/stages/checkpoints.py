@@ -81,17 +81,24 @@ class ParsedBatch:
         key: Key of its JSON file.
         table: Its chunk table, or None when no document has chunks.
         documents: In order of uri.
+        tokenizer: Identity of the tokenizer that counted the tokens; empty for the embedder's.
     """
 
     key: str
     table: Artifact | None
     documents: tuple[DocumentOutcome, ...]
+    tokenizer: str = ""
 
 
 class ParsedBatchWriter:
-    """Collects the documents of one batch; use as a context manager, then `store`."""
+    """Collects the documents of one batch; use as a context manager, then `store`.
 
-    def __init__(self) -> None:
+    Args:
+        tokenizer: Identity of the tokenizer that counted the tokens; empty for the embedder's.
+    """
+
+    def __init__(self, tokenizer: str = "") -> None:
+        self._tokenizer = tokenizer
         self._folder = tempfile.TemporaryDirectory(prefix="nightpress-")
         self._path = Path(self._folder.name) / "chunks.arrow"
         self._writer = ChunkTableWriter(self._path)
@@ -142,6 +149,7 @@ class ParsedBatchWriter:
             key=_batch_key(collection, run, number, suffix),
             table=table,
             documents=tuple(self._documents),
+            tokenizer=self._tokenizer,
         )
         storage.put(batch.key, _encode(batch))
         return batch
@@ -228,6 +236,7 @@ def _encode(batch: ParsedBatch) -> bytes:
             "format_version": FORMAT_VERSION,
             "table": None if table is None else artifact_row(table),
             "documents": [_document_row(document) for document in batch.documents],
+            "tokenizer": batch.tokenizer,
         }
     )
 
@@ -262,6 +271,7 @@ def _decode(key: str, data: bytes) -> ParsedBatch:
         key=key,
         table=None if table is None else artifact_from_row(table),
         documents=tuple(_document(row) for row in body["documents"]),
+        tokenizer=body.get("tokenizer", ""),
     )
 
 

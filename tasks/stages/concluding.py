@@ -3,7 +3,7 @@
 Invariants: counts come from the catalog and the plan; nothing is written here but the report.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import orjson
@@ -88,7 +88,7 @@ def conclude(
         version=version,
         parent=None if version is None else state.versions[version].parent,
         unchanged=stored.plan.is_empty,
-        documents=_documents(stored, work.outcomes, len(rejections)),
+        documents=_documents(stored, {record.uri for record in rejections}),
         chunks=_chunks(manifest, work.new_chunks),
         embedding={
             "texts": work.embedded.texts,
@@ -151,25 +151,24 @@ def _rejected(record: DocumentRecord) -> RejectedDocument:
     )
 
 
-def _documents(
-    stored: StoredPlan, outcomes: Iterable[DocumentOutcome], rejected: int
-) -> dict[str, int]:
+def _documents(stored: StoredPlan, rejected: Set[str]) -> dict[str, int]:
     """Count documents; all but `removed` add up to what was listed."""
     counts = stored.plan.counts()
-    refused = {outcome.uri for outcome in outcomes if outcome.rejection is not None}
     done = dict.fromkeys(Action, 0)
     for item in stored.plan.items:
-        done[item.action] += item.uri not in refused
+        done[item.action] += item.uri not in rejected
     listed = stored.kept + sum(counts[a.value] for a in Action if a not in _NOT_LISTED_AGAIN)
-    added, moved = done[Action.ADDED], counts[Action.MOVED.value]
-    changed = done[Action.CHANGED] + done[Action.RETRY]
+    worked = {
+        "added": done[Action.ADDED],
+        "changed": done[Action.CHANGED] + done[Action.RETRY],
+        "moved": counts[Action.MOVED.value],
+        "reembedded": done[Action.REEMBEDDED],
+    }
     return {
-        "added": added,
-        "changed": changed,
-        "moved": moved,
+        **worked,
         "removed": counts[Action.REMOVED.value],
-        "kept": max(0, listed - added - changed - moved - rejected),
-        "rejected": rejected,
+        "kept": max(0, listed - sum(worked.values()) - len(rejected)),
+        "rejected": len(rejected),
     }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from index_store.errors import StoppedError
-from index_store.records import DocumentRecord
+from index_store.records import DocumentRecord, Reason
 from tasks.stages.listing import ListedFile
 
 
@@ -22,11 +22,13 @@ class Action(Enum):
     CHANGED = "changed"
     MOVED = "moved"
     REMOVED = "removed"
+    REEMBEDDED = "reembedded"  # its chunks stay, and get vectors of another embedder
     KEPT = "kept"
     RETRY = "retry"
 
 
-WORK = (Action.ADDED, Action.CHANGED, Action.RETRY)  # what has to be parsed
+# What goes through the stages, in batches.
+WORK = (Action.ADDED, Action.CHANGED, Action.REEMBEDDED, Action.RETRY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ class PlanItem:
         size_bytes: Size in the listing, or in the catalog when it is removed.
         mtime_ns: Modification time, likewise.
         content_hash: SHA-256 of the content, likewise; empty when it could not be read.
-        previous_uri: Name before a move, else empty.
+        previous_uri: Name in the last catalog when it was another one, else empty.
         sidecars: Paths of the files that describe it, the outermost folder's first.
     """
 
@@ -75,7 +77,7 @@ class Plan:
 
     Attributes:
         items: One per document but those that a first look passed over, sorted by uri.
-        rebuild: Why every document is indexed anew, or empty when only changes are.
+        rebuild: Why every shard is built anew, or empty when only changes are.
         known: Number of documents in the last catalog.
         untouched: Documents that are kept and have no item.
     """
@@ -92,7 +94,7 @@ class Plan:
         return {action.value: counted[action] for action in Action}
 
     def work(self) -> tuple[PlanItem, ...]:
-        """Return what has to be parsed, sorted by uri."""
+        """Return what goes through the stages, sorted by uri."""
         return tuple(item for item in self.items if item.action in WORK)
 
     @property
@@ -106,11 +108,13 @@ class DiffOptions:
     """How changes are judged.
 
     Attributes:
-        rebuild: Why everything is to be indexed anew, or empty.
+        rebuild: Why everything is to be parsed and indexed anew, or empty.
+        reembed: Why every chunk gets another vector, or empty.
         retry_rejected: Whether every rejected document is tried again.
     """
 
     rebuild: str = ""
+    reembed: str = ""
     retry_rejected: bool = False
 
 
@@ -154,8 +158,36 @@ def diff(
         seen.add(file.uri)
     removed = [_removed(known[uri]) for uri in sorted(known.keys() - seen)]
     items, removed = _match_moves(items, removed, known, keys, rebuild=options.rebuild)
+    if options.reembed:
+        items = [
+            _reembedded(item, known.get(item.previous_uri or item.uri), options.reembed)
+            for item in items
+        ]
     ordered = sorted([*items, *removed], key=lambda item: item.uri)
-    return Plan(items=tuple(ordered), rebuild=options.rebuild, known=len(known))
+    return Plan(items=tuple(ordered), rebuild=options.rebuild or options.reembed, known=len(known))
+
+
+def reembed_catalog(known: Iterable[DocumentRecord], why: str) -> Plan:
+    """Return the plan of a run that reads no source: what was published, with other vectors.
+
+    Args:
+        known: Last catalog.
+        why: Why every chunk gets another vector.
+    """
+    items = [
+        PlanItem(
+            uri=record.uri,
+            action=Action.REEMBEDDED if record.chunks else Action.KEPT,
+            reason=_text_stays(why) if record.chunks else "no text in the last version",
+            size_bytes=record.size_bytes,
+            mtime_ns=record.mtime_ns,
+            content_hash=record.content_hash,
+        )
+        for record in known
+    ]
+    return Plan(
+        items=tuple(sorted(items, key=lambda item: item.uri)), rebuild=why, known=len(items)
+    )
 
 
 def check_tripwire(plan: Plan, *, share: float, min_documents: int) -> None:
@@ -259,6 +291,21 @@ def _verdict_on_rejected(
     if record.work_key != keys.attempt:
         return Action.RETRY, f"rejected as {reason}, parser, limits or sidecar differ"
     return Action.KEPT, f"rejected as {reason}, same content"
+
+
+def _reembedded(item: PlanItem, record: DocumentRecord | None, why: str) -> PlanItem:
+    """Return what becomes of a document when its text stays and the embedder does not."""
+    if record is None or item.action not in (Action.KEPT, Action.MOVED):
+        return item
+    if record.rejection is not None and record.rejection.reason is Reason.EMBEDDING:
+        return replace(item, action=Action.RETRY, reason=f"rejected as embedding, {why}")
+    if not record.chunks:
+        return item
+    return replace(item, action=Action.REEMBEDDED, reason=_text_stays(why))
+
+
+def _text_stays(why: str) -> str:
+    return f"{why}, text from the last version"
 
 
 def _removed(record: DocumentRecord) -> PlanItem:

@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from index_store.chunk_table import StoredChunk
 from index_store.embedder import (
     CountedVectors,
     Embedder,
@@ -90,28 +91,36 @@ class Wanted:
     source: str
 
 
-def sources_of_rows(batch: ParsedBatch) -> list[str]:
-    """Return the source of every row of a batch's table."""
-    rows = max((document.row_end for document in batch.documents), default=0)
-    sources = [""] * rows
-    for document in batch.documents:
-        length = document.row_end - document.row_start
-        sources[document.row_start : document.row_end] = [source_of(document.uri)] * length
-    return sources
-
-
 def wanted_texts(
-    embedder: Embedder, chunks: Sequence[Chunk], hashes: Sequence[bytes], sources: Sequence[str]
+    embedder: Embedder, rows: Sequence[StoredChunk], *, counted_by: str = ""
 ) -> list[Wanted]:
-    """Return texts to embed, with their tokens by the provider's own tokenizer if it is at hand."""
-    counted = None
+    """Return texts to embed, with their tokens by the provider's own tokenizer if it is at hand.
+
+    Args:
+        embedder: Makes their vectors.
+        rows: Chunks of a batch.
+        counted_by: Identity of the tokenizer that counted their tokens; empty for the embedder's.
+    """
+    tokens = _tokens(embedder, [stored.chunk for stored in rows], counted_by)
+    return [
+        Wanted(
+            text=stored.chunk.text,
+            tokens=size,
+            hash=stored.text_hash,
+            source=source_of(stored.uri),
+        )
+        for stored, size in zip(rows, tokens, strict=True)
+    ]
+
+
+def _tokens(embedder: Embedder, chunks: Sequence[Chunk], counted_by: str) -> Sequence[int]:
     if isinstance(embedder, MeteredEmbedder):
         counted = embedder.count([chunk.text for chunk in chunks])
-    tokens = [chunk.tokens for chunk in chunks] if counted is None else counted
-    return [
-        Wanted(text=chunk.text, tokens=size, hash=text_hash, source=source)
-        for chunk, size, text_hash, source in zip(chunks, tokens, hashes, sources, strict=True)
-    ]
+        if counted is not None:
+            return counted
+    if counted_by in ("", embedder.spec.tokenizer):
+        return [chunk.tokens for chunk in chunks]
+    return [text_tokens(embedder.tokenizer, chunk.text) for chunk in chunks]
 
 
 def tokens_by_source(request: Sequence[Wanted]) -> dict[str, int]:
@@ -154,14 +163,8 @@ def embed_batch(
         first_row = {
             text_hash: row for row, text_hash in reversed(list(enumerate(hashes))) if not known[row]
         }
-        missing = sorted(first_row.values())
-        sources = sources_of_rows(batch)
-        wanted = wanted_texts(
-            embedder,
-            [stored.chunk for stored in table.take(missing)],
-            [hashes[row] for row in missing],
-            [sources[row] for row in missing],
-        )
+        rows = table.take(sorted(first_row.values()))
+        wanted = wanted_texts(embedder, rows, counted_by=batch.tokenizer)
     if wanted:
         ready()
     work = _Work(embedder, store, purse or Purse(None, None), wanted)

@@ -3,12 +3,12 @@
 Invariants: pure; an estimate is never used for control, only shown.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from index_store.records import DocumentRecord
-from tasks.stages.diffing import PlanItem
+from tasks.stages.diffing import Action, PlanItem
 from tasks.stages.purse import MILLION, NIGHT_RATE
 from tasks.stages.run_options import NightOptions
 from tasks.stages.spending import source_of
@@ -77,8 +77,9 @@ def estimate(
     """Estimate chunks, tokens and cost.
 
     Args:
-        work: Documents to be parsed.
-        known: Last catalog, from which ratios are learned per file type.
+        work: Documents that go through the stages.
+        known: Last catalog: ratios are learned from it per file type, and it knows the tokens of
+            text that is embedded anew.
         max_chunk_tokens: Length of a full chunk.
         price_per_million_tokens: Price in the provider's currency; None when it is not known.
         night: How the night rate is used; None when it is not.
@@ -87,18 +88,24 @@ def estimate(
     Returns:
         The estimate.
     """
-    ratios = _learned_ratios(known)
+    work = tuple(work)
+    stored = {item.previous_uri or item.uri for item in work if item.action is Action.REEMBEDDED}
+    ratios, stored_sizes = _learned(known, stored)
     tokens = 0.0
     chunks = 0
     sources: dict[str, float] = {}
     for item in work:
-        ending = _ending(item.uri)
-        default = TOKENS_PER_BYTE.get(ending, FALLBACK_TOKENS_PER_BYTE)
-        expected = item.size_bytes * ratios.get(ending, default)
+        if item.action is Action.REEMBEDDED:
+            expected, rows = stored_sizes[item.previous_uri or item.uri]
+        else:
+            ending = _ending(item.uri)
+            default = TOKENS_PER_BYTE.get(ending, FALLBACK_TOKENS_PER_BYTE)
+            expected = item.size_bytes * ratios.get(ending, default)
+            rows = max(1, round(expected / (0.75 * max_chunk_tokens)))  # chunks are rarely full
         tokens += expected
         source = source_of(item.uri)
         sources[source] = sources.get(source, 0.0) + expected
-        chunks += max(1, round(expected / (0.75 * max_chunk_tokens)))  # chunks are rarely full
+        chunks += rows
     is_bulk = night is not None and chunks >= night.least_texts
     price = _price_of_a_token(price_per_million_tokens, billed_per_token, is_bulk=is_bulk)
     return Estimate(
@@ -135,17 +142,24 @@ def _price_of_a_token(
     return per_million * billed_per_token * (NIGHT_RATE if is_bulk else 1.0) / MILLION
 
 
-def _learned_ratios(known: Iterable[DocumentRecord]) -> dict[str, float]:
+def _learned(
+    known: Iterable[DocumentRecord], stored: Set[str]
+) -> tuple[dict[str, float], dict[str, tuple[float, int]]]:
+    """Return tokens per byte by ending, and tokens and chunks of what is stored by uri."""
     sizes: dict[str, int] = {}
     tokens: dict[str, int] = {}
+    found: dict[str, tuple[float, int]] = {}
     for record in known:
+        if record.uri in stored:
+            found[record.uri] = (record.tokens, record.chunks)
         if record.rejection is None:
             ending = _ending(record.uri)
             sizes[ending] = sizes.get(ending, 0) + record.size_bytes
             tokens[ending] = tokens.get(ending, 0) + record.tokens
-    return {
+    ratios = {
         ending: tokens[ending] / size for ending, size in sizes.items() if size >= MIN_SAMPLE_BYTES
     }
+    return ratios, found
 
 
 def _ending(uri: str) -> str:

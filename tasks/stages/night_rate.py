@@ -22,7 +22,6 @@ from tasks.stages.checkpoints import ParsedBatch, open_table
 from tasks.stages.embedding import (
     EmbeddingCounts,
     Wanted,
-    sources_of_rows,
     tokens_by_source,
     total,
     wanted_texts,
@@ -146,13 +145,7 @@ class NightDesk:
                 if not known[row] and text_hash not in self._away:
                     self._away.add(text_hash)
                     rows.append(row)
-            sources = sources_of_rows(batch)
-            return wanted_texts(
-                self._embedder,
-                [kept.chunk for kept in table.take(rows)],
-                [hashes[row] for row in rows],
-                [sources[row] for row in rows],
-            )
+            return wanted_texts(self._embedder, table.take(rows), counted_by=batch.tokenizer)
 
     def _give(self, texts: Sequence[Wanted]) -> None:
         """Create a job; what is known of it is recorded before and after each step."""

@@ -1,7 +1,7 @@
 """Parse and chunk one batch of documents in the pool, and keep the result as a checkpoint.
 
 Invariants: every document of the batch ends as an outcome, in order of uri; what an earlier run
-finished is taken over, not done again.
+finished is taken over, not done again; a document whose text is stored is not read.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from index_store.attributes import NO_ATTRIBUTES
+from index_store.attributes import NO_ATTRIBUTES, decode_attributes
 from index_store.chunk_table import StoredChunk
 from index_store.errors import CorruptArtifactError, NotFoundError
 from index_store.records import Reason, Rejection
@@ -22,12 +22,14 @@ from tasks.stages.checkpoints import (
     open_table,
     read_batch,
 )
+from tasks.stages.chunking.options import tokenizer_in
 from tasks.stages.fetching import local_copies
 from tasks.stages.parsing.isolation import ParsePool
 from tasks.stages.parsing.outcome import Outcome, rejected
 from tasks.stages.parsing.registry import parser_for, parser_identity
 from tasks.stages.sidecars.reading import NOBODY
-from tasks.stages.work_items import WorkItem
+from tasks.stages.stored_text import StoredText
+from tasks.stages.work_items import Work, WorkItem
 
 FETCHERS = 16  # documents of a batch that are copied and parsed at the same time
 UNKNOWN_TIME_NS = -(1 << 62)  # 1823: no file is that old
@@ -36,31 +38,38 @@ TakenOver = dict[str, tuple[DocumentOutcome, list[StoredChunk]]]
 
 
 def parse_batch(
-    items: Sequence[WorkItem],
-    pool: ParsePool,
+    work: Work,
+    pool: Callable[[], ParsePool],
     storage: Storage,
+    text: Callable[[], StoredText],
     *,
     store: Callable[[ParsedBatchWriter], ParsedBatch],
 ) -> ParsedBatch:
     """Parse a batch.
 
     Args:
-        items: Documents in order of uri.
-        pool: Where they are parsed.
+        work: The documents.
+        pool: Opens where they are parsed; called when there is something to parse.
         storage: Where checkpoints of earlier runs are.
+        text: Opens the chunks of the last version; called when a document's text is taken from it.
         store: Writes the checkpoint of this batch.
 
     Returns:
         The finished batch.
+
+    Raises:
+        CorruptArtifactError: Chunks of the last version are damaged.
+        TransientError: The store is out of reach.
     """
-    done = _take_over(items, storage)
+    items = work.items
+    done = _take_over(items, storage) | _from_version(items, text)
     # As many copies of documents from elsewhere exist as threads work here.
     fetchers = ThreadPoolExecutor(max_workers=FETCHERS, thread_name_prefix="fetch")
     waiting: dict[str, Future[Outcome]] = {
-        item.uri: _submit(item, pool, fetchers) for item in items if item.uri not in done
+        item.uri: _submit(item, pool(), fetchers) for item in items if item.uri not in done
     }
     try:
-        with ParsedBatchWriter() as writer:
+        with ParsedBatchWriter(tokenizer_in(work.chunker)) as writer:
             for item in items:
                 if item.uri in done:
                     document, rows = done.pop(item.uri)
@@ -106,6 +115,26 @@ def _take_over(items: Sequence[WorkItem], storage: Storage) -> TakenOver:
             taken |= _from_checkpoint(storage, key, wanted)
         except (CorruptArtifactError, NotFoundError):
             continue
+    return taken
+
+
+def _from_version(items: Sequence[WorkItem], text: Callable[[], StoredText]) -> TakenOver:
+    """Read the documents whose text stays as the last version has it."""
+    taken: TakenOver = {}
+    for item in items:
+        if item.stored is not None:
+            rows = text().chunks(item.uri, item.stored)
+            document = DocumentOutcome(
+                uri=item.uri,
+                size_bytes=item.size_bytes,
+                mtime_ns=item.mtime_ns,
+                content_hash=item.content_hash,
+                work_key=item.keys.indexing,
+                row_end=len(rows),
+                tokens=sum(row.chunk.tokens for row in rows),
+                attributes=decode_attributes(item.stored.attributes, f"work on {item.uri}"),
+            )
+            taken[item.uri] = (document, rows)
     return taken
 
 

@@ -14,6 +14,8 @@ from index_store.artifacts import read_artifact
 from index_store.catalog_files import load_catalog
 from index_store.catalog_look import find_documents, look
 from index_store.embedder import EmbedderSpec
+from index_store.embedders.registry import find_tokenizer
+from index_store.errors import UsageError
 from index_store.ids import WORK_SCHEME, hex_digest
 from index_store.log import CommitLog
 from index_store.log_records import CANDIDATE, PRODUCTION, LogState, PublishedVersion
@@ -21,7 +23,7 @@ from index_store.manifest import CatalogPart, Manifest
 from index_store.manifest_codec import parse_manifest
 from index_store.records import DocumentRecord
 from index_store.storage.base import Storage
-from tasks.stages.chunking.options import chunker_identity
+from tasks.stages.chunking.options import chunker_identity, tokenizer_in
 from tasks.stages.diffing import (
     DiffOptions,
     Plan,
@@ -30,6 +32,7 @@ from tasks.stages.diffing import (
     check_tripwire,
     diff,
     files_to_hash,
+    reembed_catalog,
 )
 from tasks.stages.listing import ListedFile, Listing
 from tasks.stages.parsing.limits import Limits
@@ -77,6 +80,7 @@ class Planned:
         plan: What the run does.
         base: The version it builds on.
         listing: What the sources hold.
+        chunker: Identity of the chunker that cuts what is parsed.
         keys: Identities of what is applied, by uri of every listed document of the plan.
         known: Catalog lines of the documents of the plan, by uri.
     """
@@ -84,6 +88,7 @@ class Planned:
     plan: Plan
     base: Base
     listing: Listing
+    chunker: str
     keys: Mapping[str, WorkKeys]
     known: Mapping[str, DocumentRecord]
 
@@ -147,11 +152,13 @@ def production_shards(storage: Storage, base: Base) -> list[str]:
 
 
 def list_sources(options: RunOptions) -> Listing:
-    """List every source completely.
+    """List every source completely; none when the run takes all text from the last version.
 
     Raises:
         StoppedError: A source is missing or could not be read to its end.
     """
+    if options.change.stored_text:
+        return Listing(files=(), skipped=(), ignored=0)
     return scan(options.sources, options.scan)
 
 
@@ -169,12 +176,17 @@ def make_plan(options: RunOptions, base: Base, listing: Listing, embedder: Embed
 
     Raises:
         StoppedError: The tripwire: too many documents would vanish.
+        UsageError: All text shall be taken from the last version, and there is none.
     """
     change = options.change
-    keys_of = _keys_by_kind(options, embedder)
-    rebuild = _rebuild_reason(options, base, embedder)
+    chunker = chunker_of(options, base.manifest, embedder)
+    rebuild = "full rebuild requested" if base.manifest is not None and change.full else ""
+    reembed = "" if rebuild else _reembed_reason(base, embedder)
+    if change.stored_text:
+        return _plan_stored_text(base, listing, chunker, reembed)
+    keys_of = _keys_by_kind(options, chunker)
     files, known, untouched = listing.files, {}, 0
-    if rebuild:
+    if rebuild or reembed:
         known = {record.uri: record for record in base.records()}
     elif base.manifest is not None:
         looked = look_quickly(
@@ -194,7 +206,7 @@ def make_plan(options: RunOptions, base: Base, listing: Listing, embedder: Embed
         known,
         hashes,
         keys,
-        DiffOptions(rebuild=rebuild, retry_rejected=change.retry_rejected),
+        DiffOptions(rebuild=rebuild, reembed=reembed, retry_rejected=change.retry_rejected),
     )
     plan = replace(judged, untouched=untouched, known=len(known) + untouched)
     if not change.allow_removal:
@@ -202,7 +214,27 @@ def make_plan(options: RunOptions, base: Base, listing: Listing, embedder: Embed
         check_tripwire(
             plan, share=change.tripwire_share, min_documents=change.tripwire_min_documents
         )
-    return Planned(plan=plan, base=base, listing=listing, keys=keys, known=known)
+    return Planned(plan=plan, base=base, listing=listing, chunker=chunker, keys=keys, known=known)
+
+
+def chunker_of(options: RunOptions, base: Manifest | None, embedder: EmbedderSpec) -> str:
+    """Return the identity of the chunker that cuts the documents of a run.
+
+    The embedder's tokenizer counts, but for one case: a collection whose chunks were cut by another
+    one goes on with that, as long as nothing else about cutting changes. So an embedder can be
+    replaced without a document being read, and the nights after it find every chunk where it was.
+
+    Args:
+        options: What the run was told.
+        base: Manifest of the version it builds on, None for a first run.
+        embedder: Identity of the embedder of this run.
+    """
+    own = chunker_identity(options.chunk, embedder.tokenizer)
+    if base is None or options.change.full or base.chunker == own:
+        return own
+    tokenizer = tokenizer_in(base.chunker)
+    goes_on = chunker_identity(options.chunk, tokenizer) == base.chunker
+    return base.chunker if goes_on and find_tokenizer(tokenizer) is not None else own
 
 
 def waiting_version(options: RunOptions, planned: Planned) -> PublishedVersion | None:
@@ -217,14 +249,23 @@ def waiting_version(options: RunOptions, planned: Planned) -> PublishedVersion |
     return base.state.versions[base.version]
 
 
-def _rebuild_reason(options: RunOptions, base: Base, embedder: EmbedderSpec) -> str:
+def _reembed_reason(base: Base, embedder: EmbedderSpec) -> str:
+    is_other = base.manifest is not None and base.manifest.embedder.id != embedder.id
+    return "embedder differs" if is_other else ""
+
+
+def _plan_stored_text(base: Base, listing: Listing, chunker: str, reembed: str) -> Planned:
+    """Plan a run over the documents of the last version, none of which is looked at."""
     if base.manifest is None:
-        return ""
-    if options.change.full:
-        return "full rebuild requested"
-    if base.manifest.embedder.id != embedder.id:
-        return "embedder differs"
-    return ""
+        raise UsageError(
+            "stored_text takes every text from the last version, and nothing is published yet; "
+            "run without it first"
+        )
+    known = {record.uri: record for record in base.records()}
+    plan = Plan(items=(), known=len(known), untouched=len(known))
+    if reembed:
+        plan, chunker = reembed_catalog(known.values(), reembed), base.manifest.chunker
+    return Planned(plan=plan, base=base, listing=listing, chunker=chunker, keys={}, known=known)
 
 
 def _hashes(files: Sequence[ListedFile], limits: Limits) -> dict[str, str | None]:
@@ -240,9 +281,7 @@ def _hashes(files: Sequence[ListedFile], limits: Limits) -> dict[str, str | None
     return found
 
 
-def _keys_by_kind(options: RunOptions, embedder: EmbedderSpec) -> KeysOf:
-    chunker = chunker_identity(options.chunk, embedder.tokenizer)
-
+def _keys_by_kind(options: RunOptions, chunker: str) -> KeysOf:
     @cache
     def keys_of(ending: str, described: str) -> WorkKeys:
         parser = parser_for(f"document{ending}").name

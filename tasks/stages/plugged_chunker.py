@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
-from index_store.embedders.registry import open_tokenizer
+from index_store.embedders.registry import find_tokenizer
+from index_store.errors import UsageError
 from index_store.records import Chunk
 from tasks.stages.chunking.chunker import chunk_document
 from tasks.stages.chunking.options import ChunkOptions
@@ -17,21 +18,21 @@ FACTORY = f"{__name__}:make_chunker"
 
 def worker_options(
     options: ChunkOptions,
-    embedder: str,
+    tokenizer: str,
     parsing: ParseOptions = DEFAULT_OPTIONS,
     tika: TikaOptions = NO_SERVER,
 ) -> WorkerOptions:
-    """Return what a parse pool needs to chunk for an embedder.
+    """Return what a parse pool needs to cut documents into chunks.
 
     Args:
         options: How text is cut.
-        embedder: Name of the embedder whose tokenizer counts.
+        tokenizer: Identity of the tokenizer that counts.
         parsing: What parsers are told besides the document.
         tika: The server that is asked when no parser here does.
     """
     return WorkerOptions(
         chunker=FACTORY,
-        options={"chunk": asdict(options), "embedder": embedder},
+        options={"chunk": asdict(options), "tokenizer": tokenizer},
         parsing=parsing,
         tika=tika,
     )
@@ -44,11 +45,13 @@ def make_chunker(
 
     Raises:
         TypeError: The options are not those of `worker_options`.
-        UsageError: There is no such embedder.
+        UsageError: There is no such tokenizer.
     """
-    values, embedder = options["chunk"], options["embedder"]
-    if not isinstance(values, dict) or not isinstance(embedder, str):
+    values, identity = options["chunk"], options["tokenizer"]
+    if not isinstance(values, dict) or not isinstance(identity, str):
         raise TypeError("options are not those of worker_options")
     chunk = ChunkOptions(**values)
-    tokenizer = open_tokenizer(embedder)
+    tokenizer = find_tokenizer(identity)
+    if tokenizer is None:
+        raise UsageError(f"no embedder here has the tokenizer {identity!r}")
     return lambda document: chunk_document(document, chunk, tokenizer)

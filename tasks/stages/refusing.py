@@ -33,7 +33,7 @@ def without_refused(
         The batch that takes its place.
     """
     collection, run, number = place
-    with open_table(storage, batch) as table, ParsedBatchWriter() as writer:
+    with open_table(storage, batch) as table, ParsedBatchWriter(batch.tokenizer) as writer:
         for document in batch.documents:
             rows = range(document.row_start, document.row_end)
             reasons = [refused[row] for row in rows if row in refused]

@@ -32,6 +32,7 @@ class StoredPlan:
         channels: Where the channels pointed when it was planned.
         kept: Documents that are kept as they are.
         skipped: Entries of the sources that are no documents.
+        chunker: Identity of the chunker of the version.
         avoid: Ids that a new shard must not take: of retired shards, and of shards of the base
             with rows that go by another name.
     """
@@ -41,6 +42,7 @@ class StoredPlan:
     channels: dict[str, str]
     kept: int
     skipped: tuple[Skipped, ...]
+    chunker: str = ""
     avoid: frozenset[str] = frozenset()
 
 
@@ -104,6 +106,7 @@ def write_plan(storage: Storage, collection: str, run: str, planned: Planned) ->
         "channels": dict(planned.base.state.channels),
         "kept": planned.plan.counts()[Action.KEPT.value],
         "skipped": [[entry.uri, entry.reason] for entry in planned.listing.skipped],
+        "chunker": planned.chunker,
         "avoid": sorted(_shards_to_avoid(planned)),
     }
     storage.put(key, orjson.dumps(body))
@@ -123,6 +126,7 @@ def read_plan(storage: Storage, key: str) -> StoredPlan:
         channels=body["channels"],
         kept=body["kept"],
         skipped=tuple(Skipped(uri=uri, reason=reason) for uri, reason in body["skipped"]),
+        chunker=body["chunker"],
         avoid=frozenset(body["avoid"]),
     )
 

@@ -22,6 +22,7 @@ class ChangeOptions:
 
     Attributes:
         full: Whether every document is indexed anew.
+        stored_text: Whether no source is read and every text is taken from the last version.
         retry_rejected: Whether every rejected document is tried again.
         keep_last_good: Whether a changed document that fails keeps its last good chunks.
         allow_removal: Whether the run goes on although the tripwire would stop it.
@@ -30,6 +31,7 @@ class ChangeOptions:
     """
 
     full: bool = False
+    stored_text: bool = False
     retry_rejected: bool = False
     keep_last_good: bool = True
     allow_removal: bool = False

@@ -86,7 +86,7 @@ class RunRecord:
     @property
     def held(self) -> int:
         """Documents that could be found after it."""
-        found = ("added", "changed", "moved", "kept")
+        found = ("added", "changed", "moved", "reembedded", "kept")
         return int(sum(self.documents.get(name, 0) for name in found))
 
     def as_json(self) -> dict[str, object]:

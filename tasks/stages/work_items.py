@@ -7,20 +7,42 @@ survive even when their bytes are not UTF-8.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import orjson
 
+from index_store.attributes import encode_attributes
 from index_store.layout import run_key
 from index_store.records import DocumentRecord
 from index_store.storage.base import Storage
 from tasks.stages.batching import Batch
 from tasks.stages.checkpoints import find_parsed
-from tasks.stages.diffing import PlanItem, WorkKeys
+from tasks.stages.diffing import Action, PlanItem, WorkKeys
+from tasks.stages.planning import Planned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRows:
+    """Chunks of a document in the version that a run builds on.
+
+    Attributes:
+        shard: Id of the shard.
+        row_start: First row.
+        row_end: One past the last row.
+        written_as: Name of the document in the shard.
+        attributes: What is known of it besides its text, as `encode_attributes` writes it.
+    """
+
+    shard: str
+    row_start: int
+    row_end: int
+    written_as: str
+    attributes: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkItem:
-    """One document to be parsed.
+    """One document to be parsed, or to be embedded anew as it was parsed.
 
     Attributes:
         uri: Name of the document.
@@ -32,6 +54,7 @@ class WorkItem:
         attempt: Number of this attempt at this content, from 1.
         checkpoint: Finished batch of an earlier run that holds it, or empty.
         sidecars: Paths of the files that describe it, the outermost folder's first.
+        stored: Its chunks in the last version, when its text is taken from there.
     """
 
     uri: str
@@ -43,66 +66,89 @@ class WorkItem:
     attempt: int = 1
     checkpoint: str = ""
     sidecars: tuple[str, ...] = ()
+    stored: StoredRows | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One batch of work.
+
+    Attributes:
+        chunker: Identity of the chunker.
+        base: Version that holds stored chunks, None when no document has any.
+        items: Documents in order of uri.
+    """
+
+    chunker: str
+    base: str | None
+    items: tuple[WorkItem, ...]
 
 
 def write_work(
-    storage: Storage,
-    collection: str,
-    run: str,
-    batches: Sequence[Batch],
-    keys: Mapping[str, WorkKeys],
-    known: Mapping[str, DocumentRecord],
+    storage: Storage, collection: str, run: str, batches: Sequence[Batch], planned: Planned
 ) -> None:
-    """Write one file per batch, each document with the checkpoint that holds it already.
+    """Write one file per batch, each document with what of it is there already.
 
     Args:
         storage: The store.
         collection: Name of the collection.
         run: Id of the run.
         batches: What to write.
-        keys: Identities by uri.
-        known: Last catalog by uri.
+        planned: The plan that they were cut from.
     """
+    keys = planned.keys
+    parsed = (
+        item for batch in batches for item in batch.items if item.action is not Action.REEMBEDDED
+    )
     wanted = {
         (item.uri, item.content_hash, work_key)
-        for batch in batches
-        for item in batch.items
+        for item in parsed
         for work_key in (keys[item.uri].indexing, keys[item.uri].attempt)
     }
     found = find_parsed(storage, collection, wanted)
     for batch in batches:
-        rows = []
-        for item in batch.items:
-            work = _work_item(item, keys[item.uri], known.get(item.uri), found)
-            row = asdict(work)
-            row["path"] = os.fsencode(work.path).hex()
-            row["sidecars"] = [os.fsencode(path).hex() for path in work.sidecars]
-            rows.append(row)
-        storage.put(_key(collection, run, batch.number), orjson.dumps(rows))
+        items = [_work_item(item, planned, found) for item in batch.items]
+        body = {
+            "chunker": planned.chunker,
+            "base": planned.base.version,
+            "items": [_row(item) for item in items],
+        }
+        storage.put(_key(collection, run, batch.number), orjson.dumps(body))
 
 
-def read_work(storage: Storage, collection: str, run: str, number: int) -> tuple[WorkItem, ...]:
+def read_work(storage: Storage, collection: str, run: str, number: int) -> Work:
     """Read the work of one batch."""
-    rows = orjson.loads(storage.read(_key(collection, run, number)))
-    return tuple(
-        WorkItem(
-            **{
-                **row,
-                "path": os.fsdecode(bytes.fromhex(row["path"])),
-                "sidecars": tuple(os.fsdecode(bytes.fromhex(each)) for each in row["sidecars"]),
-                "keys": WorkKeys(**row["keys"]),
-            }
-        )
-        for row in rows
+    body = orjson.loads(storage.read(_key(collection, run, number)))
+    return Work(chunker=body["chunker"], base=body["base"], items=tuple(map(_item, body["items"])))
+
+
+def _row(item: WorkItem) -> dict[str, object]:
+    return {
+        **asdict(item),
+        "path": os.fsencode(item.path).hex(),
+        "sidecars": [os.fsencode(path).hex() for path in item.sidecars],
+    }
+
+
+def _item(row: Mapping[str, Any]) -> WorkItem:
+    stored = row["stored"]
+    return WorkItem(
+        **{
+            **row,
+            "path": os.fsdecode(bytes.fromhex(row["path"])),
+            "sidecars": tuple(os.fsdecode(bytes.fromhex(each)) for each in row["sidecars"]),
+            "keys": WorkKeys(**row["keys"]),
+            "stored": None if stored is None else StoredRows(**stored),
+        }
     )
 
 
 def _work_item(
-    item: PlanItem,
-    keys: WorkKeys,
-    record: DocumentRecord | None,
-    found: Mapping[tuple[str, str, str], str],
+    item: PlanItem, planned: Planned, found: Mapping[tuple[str, str, str], str]
 ) -> WorkItem:
+    if item.action is Action.REEMBEDDED:
+        return _stored_item(item, planned.known[item.previous_uri or item.uri])
+    keys, record = planned.keys[item.uri], planned.known.get(item.uri)
     attempt = 1
     if (
         record is not None
@@ -123,6 +169,24 @@ def _work_item(
         attempt=attempt,
         checkpoint=checkpoint,
         sidecars=item.sidecars,
+    )
+
+
+def _stored_item(item: PlanItem, record: DocumentRecord) -> WorkItem:
+    return WorkItem(
+        uri=item.uri,
+        path="",
+        size_bytes=item.size_bytes,
+        mtime_ns=item.mtime_ns,
+        content_hash=item.content_hash,
+        keys=WorkKeys(indexing=record.work_key, attempt=record.work_key),
+        stored=StoredRows(
+            shard=record.shard or "",
+            row_start=record.row_start,
+            row_end=record.row_end,
+            written_as=record.shard_uri,
+            attributes=encode_attributes(record.attributes),
+        ),
     )
 
 

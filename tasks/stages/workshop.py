@@ -16,7 +16,7 @@ from index_store.embedder import Embedder, MeteredEmbedder, RequestLimits, Route
 from index_store.embedders.prices import Price, price_of
 from index_store.embedders.registry import REMOTE, open_batch_jobs, open_embedder
 from index_store.embeddings import EmbeddingStore
-from index_store.errors import StoppedError, TransientError, UsageError
+from index_store.errors import CorruptArtifactError, StoppedError, TransientError, UsageError
 from index_store.manifest import HnswSettings
 from index_store.shard_options import ShardOptions
 from index_store.storage.base import Storage
@@ -28,11 +28,13 @@ from tasks.stages.gating.gate import open_engine
 from tasks.stages.learned_limits import read_limits, write_limits
 from tasks.stages.night_rate import NightClocks, NightDesk
 from tasks.stages.parsing.isolation import ParsePool
+from tasks.stages.planning import read_base
 from tasks.stages.plugged_chunker import worker_options
 from tasks.stages.probing import check_model, stored_fingerprint
 from tasks.stages.purse import Purse
 from tasks.stages.run_options import EmbedOptions, NightOptions, RunOptions
 from tasks.stages.shard_making import Site
+from tasks.stages.stored_text import StoredText
 
 
 def open_run_embedder(wanted: EmbedOptions) -> Embedder:
@@ -74,6 +76,7 @@ class Workshop:
         self._embed_lock = threading.Lock()
         self._pool: ParsePool | None = None
         self._engine: Engine | None = None
+        self._text: StoredText | None = None
         self._closed = False
         self._model_checked = False
         self._remembered: RequestLimits | None = None
@@ -84,9 +87,11 @@ class Workshop:
         """What the run was told."""
         return self._options
 
-    @property
-    def pool(self) -> ParsePool:
-        """The parser processes, started on first use.
+    def pool(self, tokenizer: str) -> ParsePool:
+        """Return the parser processes, started on first use.
+
+        Args:
+            tokenizer: Identity of the tokenizer by which they cut; the same for a whole run.
 
         Raises:
             StoppedError: The workshop is closed.
@@ -100,12 +105,34 @@ class Workshop:
                     self._options.limits,
                     worker_options(
                         self._options.chunk,
-                        self._options.embed.spec,
+                        tokenizer,
                         self._options.parsing,
                         self._options.tika,
                     ),
                 )
             return self._pool
+
+    @property
+    def parsers_are_offline(self) -> bool:
+        """Whether every parser process started so far was cut off from the network."""
+        return self._pool is None or self._pool.offline
+
+    def stored_text(self, version: str | None) -> StoredText:
+        """Return the chunks of the version that the run builds on, opened on first use.
+
+        Raises:
+            CorruptArtifactError: Its manifest is damaged, or there is none.
+            StoppedError: The workshop is closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise StoppedError("the run was interrupted")
+            if self._text is None:
+                manifest = read_base(self.storage, self._options.collection, version).manifest
+                if manifest is None:
+                    raise CorruptArtifactError("work: stored chunks are wanted of no version")
+                self._text = StoredText(self.storage, manifest)
+            return self._text
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -262,7 +289,8 @@ class Workshop:
             self._closed = True
             pool, self._pool = self._pool, None
             engine, self._engine = self._engine, None
-        for opened in (pool, engine):
+            text, self._text = self._text, None
+        for opened in (pool, engine, text):
             if opened is not None:
                 opened.close()
         if "embedder" in self.__dict__:

@@ -51,10 +51,24 @@ class ChunkOptions:
 
 
 def chunker_identity(options: ChunkOptions, tokenizer_identity: str) -> str:
-    """Return the name of everything that decides where a document is cut."""
+    """Return the name of everything that decides where a document is cut.
+
+    Args:
+        options: How documents are cut.
+        tokenizer_identity: The tokenizer that counts; it holds no semicolon.
+    """
     revision = CHUNKER_REVISION if options.splitter == STRUCTURE else WINDOW_REVISION
     context = ";context_line" if options.context_line else ""
     return (
         f"{revision};max_tokens={options.max_tokens};overlap_tokens={options.overlap_tokens};"
         f"min_chars={options.min_chars};tokenizer={tokenizer_identity}{context}"
     )
+
+
+def tokenizer_in(chunker: str) -> str:
+    """Return the tokenizer in what `chunker_identity` made; empty for other text."""
+    for part in chunker.split(";"):
+        name, _, value = part.partition("=")
+        if name == "tokenizer":
+            return value
+    return ""

@@ -39,7 +39,7 @@ def compare_nights(now: RunRecord, before: Sequence[RunRecord]) -> tuple[Compare
         _row("documents", now, nights, lambda run: run.held, amount),
         *(
             _row(name, now, nights, _of_documents(name), amount)
-            for name in ("added", "changed", "moved", "removed", "rejected")
+            for name in ("added", "changed", "moved", "reembedded", "removed", "rejected")
         ),
         _row("chunks", now, nights, lambda run: run.chunks.get("total"), amount),
         _row("tokens billed", now, nights, lambda run: run.cost.get("billed_tokens"), amount),

@@ -1,0 +1,211 @@
+"""Another embedder for text that is stored: no document is read, and nothing but vectors differs."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from index_store.catalog_files import load_catalog
+from index_store.collections import load_manifest
+from index_store.embedders.registry import open_embedder
+from index_store.errors import CorruptArtifactError, UsageError
+from index_store.log import CommitLog
+from index_store.log_records import PRODUCTION
+from index_store.manifest import Manifest
+from index_store.records import DocumentRecord
+from index_store.snapshot import Snapshot
+from index_store.storage.memory import MemoryStorage
+from tasks.stages.reporting import RunReport
+from tasks.stages.run_options import RunOptions
+from tests.support.plain_run import run_plainly
+from tests.support.small_sources import (
+    BROKEN_PDF,
+    COLLECTION,
+    again,
+    options_for,
+    pdf,
+    prose,
+    trusted,
+    write,
+)
+
+HASHING, OFFLINE = "hashing:64", "offline"  # each counts tokens by a tokenizer of its own
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    for name in ("tides", "wages", "people/dupont"):
+        write(folder / f"{name}.txt", prose(name.rpartition("/")[2]))
+    write(folder / "broken.pdf", BROKEN_PDF)
+    return folder
+
+
+def told(source: Path, embedder: str = HASHING, **change: object) -> RunOptions:
+    options = options_for(source, **change)
+    return replace(options, embed=replace(options.embed, spec=embedder, dimension=None))
+
+
+def spoil(path: Path) -> None:
+    """Put other text into a file that looks as it did, so that who reads it gives itself away."""
+    before = path.stat()
+    path.write_bytes(b"never read " * (before.st_size // 11) + b"." * (before.st_size % 11))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def production(storage: MemoryStorage) -> Manifest:
+    state = CommitLog(storage, COLLECTION).read()
+    return load_manifest(storage, state.versions[state.channels[PRODUCTION]])
+
+
+def lines(storage: MemoryStorage) -> dict[str, DocumentRecord]:
+    """The catalog of production by uri, without where chunks are."""
+    return {
+        record.uri: replace(record, shard=None, row_start=0, row_end=record.chunks, shard_uri="")
+        for record in load_catalog(storage, production(storage)).records()
+    }
+
+
+def chunks(storage: MemoryStorage) -> set[tuple[str, str, str]]:
+    """Every chunk that can be found: its id, document and text."""
+    with Snapshot.open(storage, COLLECTION) as snapshot:
+        probe = np.zeros(snapshot.manifest.embedder.dimension, np.float32)
+        probe[0] = 1.0
+        return {(hit.chunk, hit.uri, hit.text) for hit in snapshot.nearest(probe, snapshot.rows)}
+
+
+def first_hit(storage: MemoryStorage, question: str) -> str:
+    embedder = open_embedder(OFFLINE)
+    with Snapshot.open(storage, COLLECTION) as snapshot:
+        return snapshot.nearest(embedder.embed_question(question), 1)[0].uri
+
+
+def worked(report: RunReport) -> dict[str, int]:
+    return {name: count for name, count in report.documents.items() if count}
+
+
+def test_text_of_the_last_version_gets_other_vectors_and_no_document_is_read(source: Path):
+    storage = trusted("upgrade")
+    run_plainly(told(source), storage)
+    before, known = chunks(storage), lines(storage)
+    for path in source.rglob("*.txt"):
+        spoil(path)
+    report = run_plainly(told(source, OFFLINE), storage)
+    assert report.promoted
+    assert worked(report) == {"reembedded": 3, "rejected": 1}
+    assert report.embedding["texts"] == len({text for *_, text in before})
+    assert production(storage).embedder == open_embedder(OFFLINE).spec
+    assert chunks(storage) == before
+    assert lines(storage) == known
+    assert first_hit(storage, "Sentence 2 of wages") == "wages.txt"
+
+
+def test_the_nights_after_go_on_where_chunks_were_cut(source: Path):
+    storage = trusted("after")
+    run_plainly(told(source), storage)
+    run_plainly(told(source, OFFLINE), storage)
+    quiet = run_plainly(told(source, OFFLINE), storage)
+    assert quiet.unchanged
+    write(source / "tides.txt", prose("tides") + "\n\nAnd the moon has a hand in it, they say.")
+    report = run_plainly(told(source, OFFLINE), storage)
+    assert worked(report) == {"changed": 1, "kept": 2, "rejected": 1}
+    alone = trusted("alone")
+    run_plainly(told(source), alone)
+    assert chunks(storage) == chunks(alone)
+
+
+def test_a_full_rebuild_cuts_by_the_tokenizer_of_the_embedder(source: Path):
+    storage, fresh = trusted("full"), trusted("fresh")
+    run_plainly(told(source), storage)
+    run_plainly(told(source, OFFLINE), storage)
+    run_plainly(told(source, OFFLINE, full=True), storage)
+    run_plainly(told(source, OFFLINE), fresh)
+    assert chunks(storage) == chunks(fresh)
+    assert production(storage).chunker == production(fresh).chunker
+
+
+def test_another_chunk_size_on_the_same_night_cuts_anew(source: Path):
+    storage, fresh = trusted("size"), trusted("fresh-size")
+    run_plainly(told(source), storage)
+    other = told(source, OFFLINE)
+    other = replace(other, chunk=replace(other.chunk, max_tokens=48))
+    report = run_plainly(other, storage)
+    assert worked(report) == {"changed": 3, "rejected": 1}
+    run_plainly(again(other), fresh)
+    assert chunks(storage) == chunks(fresh)
+
+
+def test_what_changed_moved_or_vanished_on_that_night_is_done_too(source: Path):
+    storage, fresh = trusted("busy"), trusted("fresh-busy")
+    run_plainly(told(source), storage)
+    write(source / "wages.txt", prose("other wages"))
+    write(source / "new.txt", prose("new"))
+    (source / "people" / "dupont.txt").rename(source / "dupont.txt")
+    (source / "tides.txt").unlink()
+    report = run_plainly(told(source, OFFLINE), storage)
+    expected = {"added": 1, "changed": 1, "reembedded": 1, "removed": 1, "rejected": 1}
+    assert worked(report) == expected
+    run_plainly(told(source), fresh)
+    assert chunks(storage) == chunks(fresh)
+
+
+def test_last_good_text_stays_with_the_reason_why_it_is_no_newer(source: Path):
+    storage = trusted("last-good")
+    write(source / "rules.pdf", pdf(prose("rules")))
+    run_plainly(told(source), storage)
+    write(source / "rules.pdf", BROKEN_PDF)
+    failed = run_plainly(told(source), storage)
+    assert worked(failed) == {"kept": 3, "rejected": 2}
+    before, known = chunks(storage), lines(storage)
+    report = run_plainly(told(source, OFFLINE), storage)
+    assert worked(report) == {"reembedded": 3, "rejected": 2}
+    assert chunks(storage) == before
+    assert lines(storage) == known
+    assert {uri for _, uri, _ in before} > {"rules.pdf"}
+
+
+def test_stored_text_needs_no_source_at_all(source: Path):
+    storage = trusted("no-source")
+    run_plainly(told(source), storage)
+    before, known = chunks(storage), lines(storage)
+    shutil.rmtree(source)
+    there = replace(told(source, OFFLINE, stored_text=True), sources=())
+    report = run_plainly(there, storage)
+    assert report.promoted
+    assert worked(report) == {"reembedded": 3, "rejected": 1}
+    assert chunks(storage) == before
+    assert lines(storage) == known
+    assert run_plainly(again(there), storage).unchanged
+
+
+def test_stored_text_of_nothing_says_so(source: Path):
+    with pytest.raises(UsageError, match="nothing is published yet"):
+        run_plainly(told(source, stored_text=True), trusted("nothing"))
+
+
+def test_going_back_embeds_nothing_and_finds_the_same(source: Path):
+    storage = trusted("back")
+    run_plainly(told(source), storage)
+    before = chunks(storage)
+    run_plainly(told(source, OFFLINE), storage)
+    report = run_plainly(told(source), storage)
+    assert report.embedding["texts"] == 0
+    assert chunks(storage) == before
+
+
+def test_a_damaged_shard_stops_the_run_and_leaves_production(source: Path):
+    storage = trusted("damaged")
+    run_plainly(told(source), storage)
+    standing = production(storage)
+    key = standing.shards[0].chunks.key
+    data = bytearray(storage.read(key))
+    data[len(data) // 2] ^= 0xFF
+    storage.put(key, bytes(data))
+    with pytest.raises(CorruptArtifactError, match="chunks"):
+        run_plainly(told(source, OFFLINE), storage)
+    assert production(storage) == standing
+    healed = run_plainly(told(source, OFFLINE, full=True), storage)
+    assert healed.promoted
