@@ -1,10 +1,15 @@
 """How much faster two workers of a cluster are than one, and whether they find the same chunks.
 
-    python benchmarks/two_workers.py SOURCE [--repeats N] [--copies N]
+    python benchmarks/two_workers.py SOURCE [--repeats N] [--copies N] [--share S]
 
-Scheduler and workers are processes of their own, each worker in a folder of its own and on a core
-of its own; SOURCE is copied into an S3 server, which with the store in it is all that they share.
-One worker and two take turns; a last run has one of two killed half-way.
+Scheduler and workers are processes of their own, each worker in a folder of its own; SOURCE is
+copied into an S3 server, which with the store in it is all that they share. One worker and two take
+turns; a last run has one of two killed half-way.
+
+All of it runs on one machine, where the S3 server, Prefect's and the flow need cores too. Without
+--share each worker has a core of its own, which two workers take away from those. With it each has
+that share of a core and no more (control groups of Linux, as root), so that two workers and all
+the rest find room, as they would on machines of their own.
 """
 
 import argparse
@@ -25,6 +30,8 @@ from tests.support.prefect_server import shared_server
 from tests.support.s3_servers import S3Server, moto
 
 GOAL_RATIO = 1.6
+CGROUPS, UNIFIED_CGROUPS = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
+PERIOD_US = 20_000  # short, so that a worker is slow rather than halting
 
 
 def main() -> None:
@@ -33,6 +40,7 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--copies", type=int, default=1, help="of each document, to make more work")
+    parser.add_argument("--share", type=float, help="of a core that each worker has, in (0, 1]")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -44,11 +52,12 @@ def main() -> None:
             found: list[tuple[object, frozenset[str]]] = []
             for repeat in range(given.repeats):
                 for workers in (1, 2) if repeat % 2 == 0 else (2, 1):
-                    wall, what = _run(command, s3, folder / f"{repeat}-{workers}", workers)
+                    place = folder / f"{repeat}-{workers}"
+                    wall, what = _run(command, s3, place, workers, given.share)
                     walls[workers].append(wall)
                     found.append(what)
                     print(f"{workers} workers {wall:6.1f} s", flush=True)
-            _, what = _run(command, s3, folder / "killed", 2, is_killed=True)
+            _, what = _run(command, s3, folder / "killed", 2, given.share, is_killed=True)
             found.append(what)
     one, two = (statistics.median(walls[workers]) for workers in (1, 2))
     same = all(each == found[0] for each in found)
@@ -83,12 +92,21 @@ def _command(folder: Path, s3: S3Server, url: str) -> CommandLine:
 
 
 def _run(
-    command: CommandLine, s3: S3Server, folder: Path, workers: int, *, is_killed: bool = False
+    command: CommandLine,
+    s3: S3Server,
+    folder: Path,
+    workers: int,
+    share: float | None,
+    *,
+    is_killed: bool = False,
 ) -> tuple[float, tuple[object, frozenset[str]]]:
     """Index into a fresh store; return the seconds, and what is found in it."""
     store = s3.url(folder.name)
     with dask_cluster(folder, workers, s3.environment()) as cluster:
-        _give_each_a_core(cluster)
+        if share is None:
+            _give_each_a_core(cluster)
+        else:
+            _give_each_a_share(cluster, share)
         began = time.perf_counter()
         started = command.start(
             "run", "--store", store, "--runner", "dask", "--cluster", cluster.address, "--json"
@@ -108,6 +126,21 @@ def _give_each_a_core(cluster: DaskCluster) -> None:
     for number, worker in enumerate(cluster.workers):
         for thread in Path(f"/proc/{worker.pid}/task").iterdir():
             os.sched_setaffinity(int(thread.name), {cores[number % len(cores)]})
+
+
+def _give_each_a_share(cluster: DaskCluster, share: float) -> None:
+    """Let no worker, its parsers included, use more than a share of a core."""
+    for number, worker in enumerate(cluster.workers):
+        if CGROUPS.is_dir():
+            group = CGROUPS / f"nightpress-{number}"
+            group.mkdir(exist_ok=True)
+            (group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
+            (group / "cpu.cfs_quota_us").write_text(str(round(PERIOD_US * share)))
+        else:
+            group = UNIFIED_CGROUPS / f"nightpress-{number}"
+            group.mkdir(exist_ok=True)
+            (group / "cpu.max").write_text(f"{round(PERIOD_US * share)} {PERIOD_US}")
+        (group / "cgroup.procs").write_text(str(worker.pid))
 
 
 if __name__ == "__main__":

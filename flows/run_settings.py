@@ -13,8 +13,13 @@ from flows.settings import NightSettings, Settings
 from index_store.cache import CacheOptions
 from index_store.embedder import RequestLimits
 from index_store.embedders.prices import parse_prices
-from index_store.embedders.registry import REMOTE
-from index_store.embedders.remote.options import PACE_FOLDER, PaceOptions, RemoteOptions
+from index_store.embedders.registry import MISTRAL, REMOTE
+from index_store.embedders.remote.options import (
+    PACE_FOLDER,
+    OtherEmbedder,
+    PaceOptions,
+    RemoteOptions,
+)
 from index_store.errors import UsageError
 from index_store.shard_options import RecallOptions
 from tasks.stages.chunking.options import ChunkOptions
@@ -104,12 +109,14 @@ def remote_options(settings: NightSettings, *, in_run: bool = False) -> RemoteOp
             addresses, and who asks it may not write to a store.
 
     Raises:
-        UsageError: The file of the key cannot be read, or the address holds a password.
+        UsageError: The file of a key cannot be read, or an address holds a password.
     """
-    if "@" in urlsplit(settings.embed_url).netloc:
-        raise UsageError(
-            "embed_url holds a name or password, which would be shown; give it as embed_api_key"
-        )
+    for name in ("embed_url", "embed_other_url"):
+        if "@" in urlsplit(getattr(settings, name)).netloc:
+            key = "embed_api_key" if name == "embed_url" else "embed_other_key"
+            raise UsageError(
+                f"{name} holds a name or password, which would be shown; give it as {key}"
+            )
     return RemoteOptions(
         base_url=settings.embed_url,
         key=_key(settings),
@@ -135,7 +142,22 @@ def remote_options(settings: NightSettings, *, in_run: bool = False) -> RemoteOp
         fallback_after_s=settings.embed_fallback_after_s,
         price_per_million_tokens=settings.embed_price,
         prices=parse_prices(settings.embed_prices),
+        other=_other_embedder(settings),
     )
+
+
+def _other_embedder(settings: NightSettings) -> OtherEmbedder | None:
+    """Return which embedder is reached otherwise; Mistral is by its own key, which is set often."""
+    if settings.embed_other:
+        return OtherEmbedder(
+            name=settings.embed_other,
+            base_url=settings.embed_other_url,
+            key=settings.embed_other_key
+            or _key_in_file("embed_other_key_file", settings.embed_other_key_file),
+        )
+    if settings.mistral_api_key is not None and not settings.embedder.startswith(MISTRAL):
+        return OtherEmbedder(name=MISTRAL, key=settings.mistral_api_key)
+    return None
 
 
 def _pace_store(settings: NightSettings) -> str:
@@ -162,13 +184,17 @@ def _key(settings: NightSettings) -> SecretStr | None:
     if settings.embed_api_key is not None:
         return settings.embed_api_key
     if settings.embed_key_file:
-        try:
-            return SecretStr(Path(settings.embed_key_file).read_text(encoding="utf-8").strip())
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(
-                f"embed_key_file {settings.embed_key_file!r} cannot be read: {error}"
-            ) from None
-    return settings.mistral_api_key if settings.embedder.startswith("mistral") else None
+        return _key_in_file("embed_key_file", settings.embed_key_file)
+    return settings.mistral_api_key if settings.embedder.startswith(MISTRAL) else None
+
+
+def _key_in_file(setting: str, path: str) -> SecretStr | None:
+    if not path:
+        return None
+    try:
+        return SecretStr(Path(path).read_text(encoding="utf-8").strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{setting} {path!r} cannot be read: {error}") from None
 
 
 def available_cores() -> int:

@@ -13,6 +13,7 @@ from flows.settings import ENV_PREFIX, NightSettings
 from index_store.errors import UsageError
 
 MISTRALS = ("MISTRAL_API_KEY", f"{ENV_PREFIX}MISTRAL_API_KEY")
+_FURTHER = ("embed_fallback_key", "embed_other_key")
 
 
 def with_key(settings: NightSettings, environment: Mapping[str, str]) -> NightSettings:
@@ -32,7 +33,7 @@ def with_key(settings: NightSettings, environment: Mapping[str, str]) -> NightSe
         update={
             "embed_api_key": _unless_masked(settings.embed_api_key),
             "mistral_api_key": _unless_masked(settings.mistral_api_key),
-            "embed_fallback_key": _unless_masked(settings.embed_fallback_key),
+            **{name: _unless_masked(getattr(settings, name)) for name in _FURTHER},
         }
     )
     updates: dict[str, SecretStr | None] = {}
@@ -43,9 +44,9 @@ def with_key(settings: NightSettings, environment: Mapping[str, str]) -> NightSe
             updates["embed_api_key"] = _of_environment(environment, f"{ENV_PREFIX}EMBED_API_KEY")
     if known.mistral_api_key is None:
         updates["mistral_api_key"] = _of_environment(environment, *MISTRALS)
-    if known.embed_fallback_key is None:
-        name = f"{ENV_PREFIX}EMBED_FALLBACK_KEY"
-        updates["embed_fallback_key"] = _of_environment(environment, name)
+    for name in _FURTHER:
+        if getattr(known, name) is None:
+            updates[name] = _of_environment(environment, f"{ENV_PREFIX}{name.upper()}")
     return known.model_copy(update=updates)
 
 

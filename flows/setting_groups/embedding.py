@@ -37,12 +37,22 @@ class EmbeddingSettings(BaseModel):
         description="Other addresses of the same model, for runs, in order: `URL`, `PROVIDER=URL` "
         "or `PROVIDER:MODEL=URL`; see docs/embedding.md",
     )
-    embed_fallback_key: SecretStr | None = Field(
+    embed_fallback_key: Key = Field(
         None, description="Key for the other addresses, never printed; the first one's is not sent"
     )
     embed_fallback_after_s: float = Field(
         60, gt=0, description="Seconds that an address may be out of reach before the next is asked"
     )
+    embed_other: str = Field(
+        "",
+        description="An embedder that is reached otherwise while one takes the place of another: "
+        "`PROVIDER`, `PROVIDER:MODEL` or `PROVIDER:MODEL@DIMENSION`; see docs/embedding.md",
+    )
+    embed_other_url: str = Field("", description="Its address; empty for the usual one")
+    embed_other_key: Key = Field(
+        None, description="Its key, never printed; the key of `embedder` is not sent there"
+    )
+    embed_other_key_file: str = Field("", description="File that holds its key")
     embed_proxy: SecretStr = Field(
         SecretStr(""),
         description="HTTP proxy on the way to the embedding API; never printed, as it may hold a "

@@ -41,6 +41,7 @@ def open_embedder(spec: str, *, threads: int = 2, remote: RemoteOptions | None =
     Raises:
         UsageError: No such embedder, a bad argument, or a package is missing.
     """
+    remote = None if remote is None else remote.for_embedder(spec)
     provider, _, argument = spec.partition(":")
     if provider == OFFLINE and not argument:
         from index_store.embedders.offline import OfflineEmbedder  # noqa: PLC0415  needs weights

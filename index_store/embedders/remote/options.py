@@ -52,6 +52,25 @@ class PaceOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OtherEmbedder:
+    """How the embedder on the other side of an upgrade is reached.
+
+    Attributes:
+        name: `PROVIDER`, `PROVIDER:MODEL` or `PROVIDER:MODEL@DIMENSION`.
+        base_url: Address, empty for the provider's usual one.
+        key: Sent to it alone; None when there is none. Never shown.
+    """
+
+    name: str
+    base_url: str = ""
+    key: SecretStr | None = None
+
+    def is_meant_by(self, spec: str) -> bool:
+        """Tell whether `spec`, as `open_embedder` takes it, is this embedder."""
+        return spec == self.name or spec.startswith((f"{self.name}:", f"{self.name}@"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteOptions:
     """A provider over the network.
 
@@ -72,6 +91,7 @@ class RemoteOptions:
         fallback_key: Sent to those; the key of the first address never is.
         fallback_after_s: Seconds for which an address may be out of reach before the next is asked.
         prices: Prices of single models, which go before the list prices known here.
+        other: An embedder that is reached otherwise, as while one takes the place of another.
     """
 
     base_url: str = ""
@@ -91,3 +111,22 @@ class RemoteOptions:
     fallbacks: tuple[str, ...] = ()
     fallback_key: SecretStr | None = None
     fallback_after_s: float = 60.0
+    other: OtherEmbedder | None = None
+
+    def for_embedder(self, spec: str) -> "RemoteOptions":
+        """Return how the embedder that `spec` names is reached.
+
+        Nothing that is known of one provider alone is used for the other: neither address and key
+        nor what it allows and costs.
+        """
+        if self.other is None or not self.other.is_meant_by(spec):
+            return self
+        return RemoteOptions(
+            base_url=self.other.base_url,
+            key=self.other.key,
+            timeout_s=self.timeout_s,
+            question_timeout_s=self.question_timeout_s,
+            proxy=self.proxy,
+            ca_bundle=self.ca_bundle,
+            prices=self.prices,
+        )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from index_store.embedder import Embedder
+from index_store.errors import UsageError
 from index_store.snapshot import Snapshot
 from tasks.stages.gating.expectation import Severity
 from tasks.stages.gating.golden import (
@@ -42,7 +43,8 @@ def compare(new: Side, live: Callable[[], Side | None], options: GateOptions) ->
 
     Args:
         new: The version that is judged.
-        live: Opens the version that is in production; None when there is none that can be asked.
+        live: Opens the version that is in production; None when there is none. It raises
+            UsageError when there is one that cannot be asked, which is told and costs no run.
         options: Which questions, and what may be lost.
 
     Raises:
@@ -51,12 +53,26 @@ def compare(new: Side, live: Callable[[], Side | None], options: GateOptions) ->
     """
     if not options.golden_path and not options.replay_path:
         return Compared()
-    before = live()
+    unasked: tuple[Finding, ...] = ()
+    try:
+        before = live()
+    except UsageError as error:
+        before, unasked = None, (_unasked(error),)
     golden = _golden(new, before, options) if options.golden_path else Compared()
     replayed = _replayed(new, before, options) if options.replay_path else Compared()
     return Compared(
-        findings=golden.findings + replayed.findings,
+        findings=unasked + golden.findings + replayed.findings,
         figures={**golden.figures, **replayed.figures},
+    )
+
+
+def _unasked(error: UsageError) -> Finding:
+    return Finding(
+        check="live version",
+        passed=False,
+        message=f"it cannot be asked, so nothing is compared with it: {error}",
+        severity=Severity.WARN.value,
+        protects="A version is promoted because it answers no worse than the live one.",
     )
 
 

@@ -3,15 +3,14 @@
 Invariants: nothing is written; all findings are told at once.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from index_store.embedder import Embedder
-from index_store.embedders.registry import COMPUTED_HERE, spec_string
+from index_store.embedders.registry import COMPUTED_HERE, REMOTE, spec_string
 from index_store.embeddings import EmbeddingStore
-from index_store.errors import UsageError
+from index_store.errors import StoppedError, TransientError, UsageError
 from index_store.log_records import PublishedVersion
 from index_store.manifest import Manifest
 from index_store.snapshot import Snapshot, SnapshotOptions
@@ -21,10 +20,8 @@ from tasks.stages.gating.evidence import Judged, Probe
 from tasks.stages.gating.expectation import Engine
 from tasks.stages.gating.gate import judge
 from tasks.stages.gating.options import PROBE_TEXTS, GateOptions
-from tasks.stages.run_options import RunOptions
+from tasks.stages.run_options import EmbedOptions, RunOptions
 from tasks.stages.workshop import open_run_embedder
-
-_logger = logging.getLogger("nightpress.validate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +89,10 @@ def _probe_texts(embedder: Embedder, gates: GateOptions) -> int:
 def _live_side(
     storage: Storage, trial: Trial, new: Side, options: RunOptions, stack: ExitStack
 ) -> Callable[[], Side | None]:
-    """Return what opens the live version, with an embedder of its own when that is another."""
+    """Return what opens the live version, with an embedder of its own when that is another.
+
+    It raises UsageError when that embedder cannot be asked.
+    """
     opening = SnapshotOptions(verify=False, exact_rows=options.build.exact_rows)
 
     def opened() -> Side | None:
@@ -104,14 +104,36 @@ def _live_side(
         spec = snapshot.manifest.embedder
         if spec.id == new.embedder.spec.id:
             return Side(snapshot=snapshot, embedder=new.embedder)
-        try:
-            embedder = open_run_embedder(
-                replace(options.embed, spec=spec_string(spec), dimension=None, threads=1)
-            )
-        except UsageError as error:
-            _logger.warning("the live version cannot be asked for comparison: %s", error)
-            return None
+        embedder = _open_live(spec_string(spec), options.embed)
         stack.callback(embedder.close)
-        return Side(snapshot=snapshot, embedder=embedder) if embedder.spec.id == spec.id else None
+        if embedder.spec.id != spec.id:
+            raise UsageError(
+                f"{spec.provider}/{spec.model} is there in revision {embedder.spec.revision}, not "
+                f"in {spec.revision}"
+            )
+        try:
+            embedder.embed_question("Is anybody there?")
+        except (StoppedError, TransientError) as error:
+            raise UsageError(str(error)) from error
+        return Side(snapshot=snapshot, embedder=embedder)
 
     return opened
+
+
+def _open_live(spec: str, embed: EmbedOptions) -> Embedder:
+    """Open the embedder of the live version, which is another one than that of the run.
+
+    Raises:
+        UsageError: There is none of this name, or it is another provider's and nothing is known of
+            how that is reached: one provider's key is not sent to another.
+    """
+    provider, other = spec.partition(":")[0], embed.remote.other
+    is_foreign = provider in REMOTE and provider != embed.spec.partition(":")[0]
+    if is_foreign and (other is None or not other.is_meant_by(spec)):
+        raise UsageError(
+            f"it was embedded by {spec}; set embed_other to {provider}, and embed_other_key"
+        )
+    remote = replace(embed.remote, fallbacks=())
+    return open_run_embedder(
+        replace(embed, spec=spec, dimension=None, threads=1, remote=remote, budget=None)
+    )

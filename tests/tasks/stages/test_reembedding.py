@@ -1,4 +1,4 @@
-"""Another embedder for text that is stored: no document is read, and nothing but vectors differs."""
+"""Another embedder for stored text: no document is read, and nothing but vectors differs."""
 
 import os
 import shutil
