@@ -28,6 +28,7 @@ from side_by_side.results import Line, Result, keep, machine, median
 
 from index_store.embedder import Vectors
 from index_store.embedders.hashing import HashingEmbedder
+from index_store.embedders.registry import open_tokenizer
 from index_store.shard import ShardBuilder
 from index_store.shard_options import ShardOptions
 from tasks.stages.chunking.options import ChunkOptions
@@ -44,7 +45,7 @@ PORTION_ROWS = 1000
 EMBEDDED_AT_ONCE = 1000
 ROUNDS = 3
 CORES = len(os.sched_getaffinity(0))
-WORK = worker_options(ChunkOptions(), EMBEDDER)
+WORK = worker_options(ChunkOptions(), open_tokenizer(EMBEDDER).identity)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from index_store.embedders.registry import open_tokenizer
 from index_store.errors import UsageError
 from tasks.stages.chunking.options import ChunkOptions
 from tasks.stages.parsing.isolation import ParsePool
@@ -64,7 +65,7 @@ def another_run(seed: int) -> dict[str, list[str | int]]:
 def hashes(folders: Sequence[Path], workers: int) -> Iterator[tuple[str, tuple[str, int]]]:
     """Yield each file with the hash over its chunks and their number."""
     paths = sorted(path for folder in folders for path in supported(folder))
-    work = worker_options(ChunkOptions(), "offline")
+    work = worker_options(ChunkOptions(), open_tokenizer("offline").identity)
     with ParsePool(workers, Limits(wall_s=_WALL_S), work) as pool:
         futures = [(path, pool.submit(path, parser_for(path.name).name)) for path in paths]
         for path, future in futures:

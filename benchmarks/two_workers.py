@@ -52,8 +52,8 @@ def main() -> None:
             found: list[tuple[object, frozenset[str]]] = []
             for repeat in range(given.repeats):
                 for workers in (1, 2) if repeat % 2 == 0 else (2, 1):
-                    place = folder / f"{repeat}-{workers}"
-                    wall, what = _run(command, s3, place, workers, given.share)
+                    home = folder / f"{repeat}-{workers}"
+                    wall, what = _run(command, s3, home, workers, given.share)
                     walls[workers].append(wall)
                     found.append(what)
                     print(f"{workers} workers {wall:6.1f} s", flush=True)

@@ -37,7 +37,7 @@ class Chunk:
 
     Attributes:
         text: What is embedded and shown.
-        tokens: Exact length of `text` by the embedder's tokenizer.
+        tokens: Exact length of `text` by the tokenizer that it was cut by.
         citation: Where the chunk stands in its document.
         keywords: Words that describe what it stands in, such as its chapter; searches by words
             find it by them too, and they are no part of its text.

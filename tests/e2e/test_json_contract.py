@@ -17,7 +17,7 @@ def test_every_command_keeps_its_json_keys(nightpress: CommandLine, source: Path
     write(source / "short.txt", "these few words are too short for a chunk")
 
     plan = nightpress.as_script()("plan", "--json").json
-    assert {"added", "changed", "moved", "removed", "kept", "retry"} <= plan.keys()
+    assert {"added", "changed", "moved", "reembedded", "removed", "kept", "retry"} <= plan.keys()
     assert plan["counts"]["added"] == 4
     assert all(item["uri"] and item["reason"] for item in plan["added"])
     assert plan["estimate"].keys() == {
@@ -33,6 +33,7 @@ def test_every_command_keeps_its_json_keys(nightpress: CommandLine, source: Path
         "added": 3,
         "changed": 0,
         "moved": 0,
+        "reembedded": 0,
         "removed": 0,
         "kept": 0,
         "rejected": 1,

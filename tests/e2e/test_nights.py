@@ -137,7 +137,14 @@ def test_another_embedder_rebuilds_and_going_back_embeds_nothing(
     write(source / "wages.txt", prose("wages"))
     write(source / "bad.pdf", BROKEN_PDF)
     first = run(nightpress)
-    switched = run(nightpress, "--embedder", "hashing:64")
+    other = ("--embedder", "hashing:64")
+    planned = nightpress("plan", *other, "--json").json
+    assert planned["rebuild"] == "embedder differs"
+    assert [each["uri"] for each in planned["reembedded"]] == ["wages.txt"]
+    assert planned["estimate"]["chunks"] == first["chunks"]["total"]
+    assert planned["estimate"]["tokens"] == first["embedding"]["tokens"]
+    switched = run(nightpress, *other)
+    assert documents(switched) == {"reembedded": 1, "rejected": 1}
     assert switched["embedding"]["texts"] == first["embedding"]["texts"]
     assert switched["chunks"]["total"] == first["chunks"]["total"]
     found = nightpress("search", "Sentence 2 of wages says what", "-k", "1", "--json").json

@@ -15,7 +15,7 @@ class ChunkOptions:
     """How documents are cut.
 
     Attributes:
-        max_tokens: Longest chunk by the embedder's tokenizer, never exceeded.
+        max_tokens: Longest chunk by the tokenizer that counts, never exceeded.
         overlap_tokens: At most this much of a chunk's end is repeated at the start of the next.
         min_chars: Chunks with fewer characters are dropped from a document that has longer ones;
             wide characters, such as ideographs, count as two.
