@@ -143,6 +143,19 @@ def later_night(tmp_path_factory: pytest.TempPathFactory) -> Night:
     return night(source, before)
 
 
+@pytest.fixture(scope="module")
+def other_embedder(tmp_path_factory: pytest.TempPathFactory) -> Night:
+    """A night whose documents get vectors of another embedder, but for one that changed."""
+    source = tmp_path_factory.mktemp("other")
+    for number in range(10):
+        write(source / f"{number}.txt", prose(f"topic {number}"))
+    before, options = trusted("other-before"), options_for(source)
+    earlier = replace(options.embed, spec=f"hashing:{DIMENSION // 2}", dimension=None)
+    run_plainly(replace(options, embed=earlier), before)
+    write(source / "0.txt", prose("changed topic"))
+    return night(source, before)
+
+
 @contextlib.contextmanager
 def broken_off() -> Iterator[None]:
     with contextlib.suppress(SystemExit, IndexStoreError):
@@ -151,7 +164,10 @@ def broken_off() -> Iterator[None]:
 
 @sampled(31)
 @pytest.mark.parametrize("mode", FaultMode, ids=lambda mode: mode.value)
-@pytest.mark.parametrize("which", ["first_night", "later_night"])
+@pytest.mark.parametrize(
+    "which",
+    ["first_night", "later_night", pytest.param("other_embedder", marks=pytest.mark.soak)],
+)
 def test_a_fault_anywhere_leaves_old_or_new_and_the_next_run_heals(
     which: str, mode: FaultMode, every: int, request: pytest.FixtureRequest
 ):

@@ -82,7 +82,8 @@ def searchable(storage: Storage, channel: str = "production") -> Searchable:
     with Snapshot.open(storage, COLLECTION, channel=channel) as snapshot:
         if not snapshot.rows:
             return set()
-        hits = snapshot.nearest(vector("anything"), snapshot.rows)
+        anything = HashingEmbedder(snapshot.manifest.embedder.dimension).embed(["anything"])[0]
+        hits = snapshot.nearest(anything, snapshot.rows)
         return {(hit.uri, hit.citation, hit.text) for hit in hits}
 
 
