@@ -1,13 +1,17 @@
 """How versions take each other's place, without a server and step by step."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from index_store.cache import CacheOptions
 from index_store.embedder import EmbedderSpec, Tokenizer, Vectors
+from index_store.embedders.registry import open_embedder
+from index_store.embedders.remote.options import OtherEmbedder, RemoteOptions
 from index_store.errors import NotFoundError, TransientError, UsageError
 from index_store.search_options import SearchOptions
 from index_store.storage.folder import FolderStorage
@@ -17,6 +21,7 @@ from retriever.store import LiveStore
 from tasks.stages.erasing import erase
 from tasks.stages.erasure_report import purge_and_certify
 from tests.retriever.publishing import EMBEDDER, Publisher
+from tests.support.embedding_server import Behaviour, EmbeddingServer
 from tests.support.plain_run import run_plainly
 from tests.support.small_sources import COLLECTION, options_for, prose, write
 
@@ -137,6 +142,29 @@ def test_vectors_of_another_embedder_are_never_searched(
     assert version_of(store) is None
     with pytest.raises(TransientError, match=reason), store.find("docs").hold():
         pass
+
+
+def test_a_provider_takes_the_place_of_another_and_each_is_asked_with_its_own_key(
+    publisher: Publisher,
+):
+    with (
+        EmbeddingServer(Behaviour(key="old key")).running() as old,
+        EmbeddingServer(Behaviour(key="new key", dimension=24)).running() as new,
+    ):
+        other = OtherEmbedder(name="openai", base_url=new.url, key=SecretStr("new key"))
+        remote = RemoteOptions(base_url=old.url, key=SecretStr("old key"), other=other)
+        store = LiveStore(RetrieverOptions(store=publisher.url, remote=remote))
+        for spec, text in (("mistral:old@16", OLD), ("openai:new@24", NEW)):
+            with closing(open_embedder(spec, remote=remote)) as embedder:
+                publisher.publish("docs", {"a.txt": [text]}, embedder=embedder)
+            store.refresh()
+            with store.find("docs").hold() as live:
+                assert [hit.text for hit in live.search(ASKED)] == [text]
+        assert old.seen.keys == {"Bearer old key"}
+        assert new.seen.keys == {"Bearer new key"}
+        assert [ASKED.text] in old.seen.requests
+        assert [ASKED.text] in new.seen.requests
+        store.close()
 
 
 def test_a_store_that_went_away_is_served_from_what_is_open(publisher: Publisher):
