@@ -13,14 +13,14 @@ from index_store.manifest_codec import to_bytes
 from tasks.policies import policy
 from tasks.references import BatchReference, CandidateReference, PlanReference, ShardReference
 from tasks.resources import Stopwatch, workshop
-from tasks.stages.assembling import decide_changes
+from tasks.stages.assembling import Changes, decide_changes
 from tasks.stages.assembly import VersionFacts, assemble
-from tasks.stages.building import read_built
+from tasks.stages.building import BuiltShard, read_built
 from tasks.stages.checkpoints import read_batch
 from tasks.stages.embedding import EmbeddingCounts
 from tasks.stages.measuring import measure_search
-from tasks.stages.planning import read_base
-from tasks.stages.run_files import read_plan
+from tasks.stages.planning import Base, read_base
+from tasks.stages.run_files import StoredPlan, read_plan
 from tasks.stages.run_options import RunOptions
 from tasks.stages.spending import RunCost
 
@@ -42,15 +42,7 @@ def assemble_version(
     stored = read_plan(storage, plan.key)
     base = read_base(storage, options.collection, stored.base)
     built = [read_built(site, shard.key) for shard in shards]
-    outcomes = [document for ref in batches for document in read_batch(storage, ref.key).documents]
-    items = stored.plan.items
-    changes = decide_changes(
-        stored.plan,
-        base.documents(uri for item in items for uri in (item.uri, item.previous_uri) if uri),
-        {document.uri: document for document in outcomes},
-        [placement for shard in built for placement in shard.placements],
-        keep_last_good=options.change.keep_last_good,
-    )
+    changes = _changes(options, stored, base, batches, built)
     facts = VersionFacts(
         collection=options.collection,
         parent=stored.base,
@@ -90,6 +82,27 @@ def assemble_version(
         new_chunks=sum(entry.rows for entry in entries),
         lost=changes.lost,
         span=stopwatch.span(),
+    )
+
+
+def _changes(
+    options: RunOptions,
+    stored: StoredPlan,
+    base: Base,
+    batches: Sequence[BatchReference],
+    built: Sequence[BuiltShard],
+) -> Changes:
+    """Read what became of every document and return what differs from the version before."""
+    outcomes = [
+        document for batch in batches for document in read_batch(base.storage, batch.key).documents
+    ]
+    items = stored.plan.items
+    return decide_changes(
+        stored.plan,
+        base.documents(uri for item in items for uri in (item.uri, item.previous_uri) if uri),
+        {document.uri: document for document in outcomes},
+        [placement for shard in built for placement in shard.placements],
+        keep_last_good=options.change.keep_last_good,
     )
 
 

@@ -85,7 +85,7 @@ def decide_changes(
                     removed.append(item.previous_uri)
                     before = known[item.previous_uri]
                 outcome, place = outcomes[item.uri], placed.get(item.uri)
-                if before is not None and _has_text_of(before, item, outcome):
+                if before is not None and _keeps_its_text(before, item, outcome):
                     record = _placed(_renamed(item, before), place)
                 else:
                     record = _done(outcome, place, before, keeps=keeps)
@@ -113,7 +113,7 @@ def _renamed(item: PlanItem, before: DocumentRecord) -> DocumentRecord:
     return replace(before, uri=item.uri, size_bytes=item.size_bytes, mtime_ns=item.mtime_ns)
 
 
-def _has_text_of(before: DocumentRecord, item: PlanItem, outcome: DocumentOutcome) -> bool:
+def _keeps_its_text(before: DocumentRecord, item: PlanItem, outcome: DocumentOutcome) -> bool:
     """Tell whether a document has other vectors and is what it was in every other respect."""
     return bool(before.chunks) and item.action is Action.REEMBEDDED and outcome.rejection is None
 

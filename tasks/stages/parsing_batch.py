@@ -29,7 +29,7 @@ from tasks.stages.parsing.outcome import Outcome, rejected
 from tasks.stages.parsing.registry import parser_for, parser_identity
 from tasks.stages.sidecars.reading import NOBODY
 from tasks.stages.stored_text import StoredText
-from tasks.stages.work_items import Work, WorkItem
+from tasks.stages.work_items import BatchWork, WorkItem
 
 FETCHERS = 16  # documents of a batch that are copied and parsed at the same time
 UNKNOWN_TIME_NS = -(1 << 62)  # 1823: no file is that old
@@ -38,7 +38,7 @@ TakenOver = dict[str, tuple[DocumentOutcome, list[StoredChunk]]]
 
 
 def parse_batch(
-    work: Work,
+    work: BatchWork,
     pool: Callable[[], ParsePool],
     storage: Storage,
     text: Callable[[], StoredText],

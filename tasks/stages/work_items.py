@@ -70,7 +70,7 @@ class WorkItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class BatchWork:
     """One batch of work.
 
     Attributes:
@@ -116,10 +116,12 @@ def write_work(
         storage.put(_key(collection, run, batch.number), orjson.dumps(body))
 
 
-def read_work(storage: Storage, collection: str, run: str, number: int) -> Work:
+def read_work(storage: Storage, collection: str, run: str, number: int) -> BatchWork:
     """Read the work of one batch."""
     body = orjson.loads(storage.read(_key(collection, run, number)))
-    return Work(chunker=body["chunker"], base=body["base"], items=tuple(map(_item, body["items"])))
+    return BatchWork(
+        chunker=body["chunker"], base=body["base"], items=tuple(map(_item, body["items"]))
+    )
 
 
 def _row(item: WorkItem) -> dict[str, object]:

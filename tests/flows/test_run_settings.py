@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from flows.search_filters import AskedHits, shown_hits
 from flows.secret_blocks import with_key
 from flows.serving import rerank_options
 from flows.settings import Settings, load_settings
+from index_store.embedders.remote.options import OtherEmbedder
 from index_store.errors import UsageError
 from index_store.search_options import AdaptiveK
 from retriever.links import LinkOptions
@@ -37,6 +39,7 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
     "sidecars": ("no", lambda run: run.scan.sidecars, False),
     "folder_sidecar": ("x.json", lambda run: run.scan.folder_sidecar, "x.json"),
     "full": ("1", lambda run: run.change.full, True),
+    "stored_text": ("yes", lambda run: (run.change.stored_text, run.sources), (True, ())),
     "retry_rejected": ("true", lambda run: run.change.retry_rejected, True),
     "keep_last_good": ("no", lambda run: run.change.keep_last_good, False),
     "allow_removal": ("on", lambda run: run.change.allow_removal, True),
@@ -88,6 +91,11 @@ REACHES_A_RUN: dict[str, tuple[str, Look, object]] = {
         ("http://b/v1", "openai=http://c/v1"),
     ),
     "embed_fallback_key": ("f", lambda run: run.embed.remote.fallback_key, SecretStr("f")),
+    "embed_other": (
+        "openai",
+        lambda run: run.embed.remote.other,
+        OtherEmbedder(name="openai"),
+    ),
     "embed_fallback_after_s": ("5", lambda run: run.embed.remote.fallback_after_s, 5.0),
     "embed_pace_store": ("s3://b/p", lambda run: run.embed.remote.pace.shared_store, "s3://b/p"),
     "embed_in_flight": ("2", lambda run: run.embed.remote.limits.in_flight, 2),
@@ -165,6 +173,9 @@ ELSEWHERE = {
     "rerank_api_key",
     "rerank_deadline_s",
     "rerank_candidates",
+    "embed_other_url",
+    "embed_other_key",
+    "embed_other_key_file",
     "embed_key_file",
     "embed_key_block",
     "embed_night_texts",
@@ -217,6 +228,36 @@ def test_the_settings_of_the_night_rate_reach_the_run_when_it_is_used():
     assert run_options(used, "run-1").embed.night == expected
     unused = used.model_copy(update={"embed_night_rate": False})
     assert run_options(unused, "run-1").embed.night is None
+
+
+def test_an_embedder_that_is_reached_otherwise_has_its_own_address_and_key(tmp_path: Path):
+    kept = tmp_path / "key"
+    kept.write_text("in a file\n")
+    told = {"embed_other": "mistral", "embed_other_url": "http://m/v1"}
+    by_file = remote_options(Settings(**told, embed_other_key_file=str(kept)))  # type: ignore[arg-type]
+    expected = OtherEmbedder(name="mistral", base_url="http://m/v1", key=SecretStr("in a file"))
+    assert by_file.other == expected
+    by_value = remote_options(Settings(**told, embed_other_key=SecretStr("k")))  # type: ignore[arg-type]
+    assert by_value.other == replace(expected, key=SecretStr("k"))
+
+
+def test_mistral_is_known_by_its_own_key_beside_any_other_embedder():
+    key = SecretStr("of mistral")
+    beside = remote_options(Settings(embedder="openai:new", mistral_api_key=key))
+    assert beside.key is None
+    assert beside.for_embedder("mistral:mistral-embed@1024").key == key
+    assert beside.for_embedder("openai:new").key is None
+    assert remote_options(Settings(embedder="mistral", mistral_api_key=key)).other is None
+
+
+def test_an_address_with_a_password_is_refused_by_the_name_of_its_setting():
+    with pytest.raises(UsageError, match=r"embed_other_url .* give it as embed_other_key"):
+        remote_options(Settings(embed_other="openai", embed_other_url="http://me:secret@host/v1"))
+
+
+def test_all_text_from_the_sources_and_none_of_it_is_refused():
+    with pytest.raises(UsageError, match="set one of them"):
+        run_options(Settings(full=True, stored_text=True), "run-1")
 
 
 def test_zero_workers_and_threads_mean_one_per_available_core():
