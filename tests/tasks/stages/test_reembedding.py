@@ -23,6 +23,7 @@ from tasks.parse import parse_documents
 from tasks.plan import plan_run
 from tasks.resources import resources
 from tasks.scan import scan_sources
+from tasks.stages.concluding import NO_SOURCE
 from tasks.stages.reporting import RunReport
 from tasks.stages.run_options import RunOptions
 from tests.support.plain_run import run_plainly
@@ -260,7 +261,10 @@ def test_stored_text_needs_no_source_at_all(source: Path):
     assert worked(report) == {"reembedded": 3, "rejected": 1}
     assert chunks(storage) == before
     assert lines(storage) == known
-    assert run_plainly(again(there), storage).unchanged
+    assert NO_SOURCE in report.warnings
+    idle = run_plainly(again(there), storage)
+    assert idle.unchanged
+    assert NO_SOURCE in idle.warnings
 
 
 def test_stored_text_of_nothing_says_so(source: Path):
