@@ -118,8 +118,14 @@ def plan_deployment(settings: Settings, options: DeployOptions) -> DeploymentPla
         options: Where the files are and what is to be otherwise than they say.
 
     Raises:
-        UsageError: A file is missing or not of the form it must have.
+        UsageError: A file is missing or not of the form it must have, or no night would read a
+            source.
     """
+    if settings.stored_text:
+        raise UsageError(
+            "stored_text reads no source, so no night would find a new document; it is for a "
+            "single run: leave it out"
+        )
     read = _read(options.file)
     folder = options.file.parent
     told = run_parameters(settings)

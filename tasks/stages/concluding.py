@@ -29,6 +29,7 @@ from tasks.stages.spending import RunCost
 from tasks.stages.stretches import Stretch
 
 SHOWN_WARNINGS = 50
+NO_SOURCE = "no source was read: stored_text takes every text from the last version"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,7 @@ def conclude(
         quality=outcomes.quality,
         poor=outcomes.poor,
         skipped=tuple((entry.uri, entry.reason) for entry in stored.skipped),
-        warnings=(*_due(manifest, options), *_warnings(work.outcomes)),
+        warnings=(*_told_to(options), *_due(manifest, options), *_warnings(work.outcomes)),
         findings=work.findings,
         timeline=work.timeline,
         figures=work.figures,
@@ -174,6 +175,10 @@ def _chunks(manifest: Manifest | None, new_chunks: int) -> dict[str, int]:
         return {"total": 0, "new": 0, "dead": 0}
     counts = manifest.counts
     return {"total": counts.chunks_live, "new": new_chunks, "dead": counts.chunks_dead}
+
+
+def _told_to(options: RunOptions) -> tuple[str, ...]:
+    return (NO_SOURCE,) if options.change.stored_text else ()
 
 
 def _due(manifest: Manifest | None, options: RunOptions) -> tuple[str, ...]:

@@ -83,6 +83,8 @@ class Planned:
         chunker: Identity of the chunker that cuts what is parsed.
         keys: Identities of what is applied, by uri of every listed document of the plan.
         known: Catalog lines of the documents of the plan, by uri.
+        reembeds_last_good: Whether a document that fails keeps its last good text with vectors of
+            another embedder.
     """
 
     plan: Plan
@@ -91,6 +93,7 @@ class Planned:
     chunker: str
     keys: Mapping[str, WorkKeys]
     known: Mapping[str, DocumentRecord]
+    reembeds_last_good: bool = False
 
 
 def choose_base(storage: Storage, collection: str) -> Base:
@@ -214,7 +217,15 @@ def make_plan(options: RunOptions, base: Base, listing: Listing, embedder: Embed
         check_tripwire(
             plan, share=change.tripwire_share, min_documents=change.tripwire_min_documents
         )
-    return Planned(plan=plan, base=base, listing=listing, chunker=chunker, keys=keys, known=known)
+    return Planned(
+        plan=plan,
+        base=base,
+        listing=listing,
+        chunker=chunker,
+        keys=keys,
+        known=known,
+        reembeds_last_good=bool(reembed) and change.keep_last_good,
+    )
 
 
 def chunker_of(options: RunOptions, base: Manifest | None, embedder: EmbedderSpec) -> str:

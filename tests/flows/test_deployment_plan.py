@@ -93,6 +93,11 @@ def test_answers_are_evaluated_where_there_are_questions():
     assert {each.flow for each in without.deployments} == {"reindex", "compact", "expire"}
 
 
+def test_no_schedule_is_made_of_runs_that_read_no_source():
+    with pytest.raises(UsageError, match="stored_text"):
+        plan_deployment(settings(stored_text=True), DeployOptions(file=FILE))
+
+
 def test_flags_win_over_the_file():
     told = DeployOptions(
         file=FILE, cron="0 3 * * *", time_zone="Asia/Tokyo", pool="night", pool_kind="docker",

@@ -14,6 +14,7 @@ from flows.search_filters import AskedHits, shown_hits
 from flows.secret_blocks import with_key
 from flows.serving import rerank_options
 from flows.settings import Settings, load_settings
+from index_store.embedders.registry import open_embedder
 from index_store.embedders.remote.options import OtherEmbedder
 from index_store.errors import UsageError
 from index_store.search_options import AdaptiveK
@@ -239,6 +240,26 @@ def test_an_embedder_that_is_reached_otherwise_has_its_own_address_and_key(tmp_p
     assert by_file.other == expected
     by_value = remote_options(Settings(**told, embed_other_key=SecretStr("k")))  # type: ignore[arg-type]
     assert by_value.other == replace(expected, key=SecretStr("k"))
+
+
+def test_the_key_of_one_provider_is_not_sent_to_another_that_made_a_version():
+    told = {"embedder": "mistral", "embed_api_key": SecretStr("of mistral")}
+    alone = remote_options(Settings(**told))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="set embed_other to openai"):
+        open_embedder("openai:new@24", remote=alone)
+    both = remote_options(Settings(**told, embed_other="openai"))  # type: ignore[arg-type]
+    open_embedder("openai:new@24", remote=both).close()
+    open_embedder("mistral:mistral-embed@1024", remote=alone).close()
+    open_embedder("hashing:24", remote=alone).close()
+    # Who names no provider has one key, for whatever made the version.
+    unnamed = remote_options(Settings(embed_api_key=SecretStr("of openai")))
+    assert unnamed.for_embedder("openai:new@24").key == SecretStr("of openai")
+
+
+def test_an_embedder_cannot_be_its_own_other_one():
+    with pytest.raises(UsageError, match=r"embed_other 'openai' .* embedder 'openai:new'"):
+        remote_options(Settings(embedder="openai:new", embed_other="openai"))
+    remote_options(Settings(embedder="openai:new", embed_other="openai:old"))
 
 
 def test_mistral_is_known_by_its_own_key_beside_any_other_embedder():
