@@ -17,7 +17,7 @@ from flows.run_settings import (
 )
 from flows.settings import Settings
 from index_store.cache import LocalCache
-from index_store.catalog_files import load_catalog
+from index_store.catalog_look import look_at_outcomes
 from index_store.clock import system_clock_ms
 from index_store.collections import (
     CollectionStatus,
@@ -144,8 +144,8 @@ def show_rejected(settings: Settings, *, as_json: bool) -> None:
     state = CommitLog(storage, settings.collection).read()
     channel = PRODUCTION if PRODUCTION in state.channels else CANDIDATE
     published = resolve_version(state, channel=channel)
-    catalog = load_catalog(storage, load_manifest(storage, published))
-    rejected, silent = rejected_documents(catalog), documents_without_chunks(catalog)
+    outcomes = look_at_outcomes(storage, load_manifest(storage, published).catalog)
+    rejected, silent = rejected_documents(outcomes), documents_without_chunks(outcomes)
     if as_json:
         rows = [entry.as_json() for entry in rejected]
         print_json(

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from index_store.artifacts import read_artifact
-from index_store.catalog import Catalog
-from index_store.catalog_files import load_catalog
+from index_store.catalog_look import CatalogOutcomes, look_at_outcomes
 from index_store.embedders.prices import FREE_OF_CHARGE, Price
 from index_store.layout import report_key
 from index_store.log import CommitLog
@@ -79,9 +78,8 @@ def conclude(
     manifest = None
     if version is not None:
         manifest = parse_manifest(read_artifact(storage, state.versions[version].manifest))
-    catalog = load_catalog(storage, manifest)
-    records = _notable(catalog)
-    rejections = tuple(_rejected(record) for record in records if record.rejection is not None)
+    outcomes = look_at_outcomes(storage, () if manifest is None else manifest.catalog)
+    rejections = rejected_documents(outcomes)
     return RunReport(
         run=options.run,
         began_at_ms=work.began_at_ms,
@@ -106,9 +104,9 @@ def conclude(
         seconds=work.seconds,
         promoted=version is not None and state.channels.get(PRODUCTION) == version,
         rejections=rejections,
-        without_chunks=tuple(record.uri for record in records if record.rejection is None),
-        quality=catalog.quality(),
-        poor=tuple(record.uri for record in catalog.poor()),
+        without_chunks=documents_without_chunks(outcomes),
+        quality=outcomes.quality,
+        poor=outcomes.poor,
         skipped=tuple((entry.uri, entry.reason) for entry in stored.skipped),
         warnings=(*_told_to(options), *_due(manifest, options), *_warnings(work.outcomes)),
         findings=work.findings,
@@ -124,19 +122,14 @@ def store_report(storage: Storage, report: RunReport) -> None:
         storage.put(report_key(report.collection, report.version), data)
 
 
-def rejected_documents(catalog: Catalog) -> tuple[RejectedDocument, ...]:
+def rejected_documents(outcomes: CatalogOutcomes) -> tuple[RejectedDocument, ...]:
     """Return the standing rejections of a version, sorted by uri."""
-    return tuple(_rejected(record) for record in _notable(catalog) if record.rejection is not None)
+    return tuple(_rejected(record) for record in outcomes.notable if record.rejection is not None)
 
 
-def documents_without_chunks(catalog: Catalog) -> tuple[str, ...]:
+def documents_without_chunks(outcomes: CatalogOutcomes) -> tuple[str, ...]:
     """Return the documents of which the chunker kept nothing, sorted by uri."""
-    return tuple(record.uri for record in _notable(catalog) if record.rejection is None)
-
-
-def _notable(catalog: Catalog) -> list[DocumentRecord]:
-    """Return the documents that are rejected or have no chunk."""
-    return list(catalog.notable())
+    return tuple(record.uri for record in outcomes.notable if record.rejection is None)
 
 
 def _rejected(record: DocumentRecord) -> RejectedDocument:
