@@ -120,6 +120,23 @@ def test_pods_run_without_rights_and_with_bounds(rendered: dict[str, Path], name
     assert {"livenessProbe", "startupProbe"} <= retriever.keys()
 
 
+def test_a_night_that_is_a_pod_may_talk_to_what_a_worker_may(
+    files: Path, rendered: dict[str, Path]
+):
+    pool = yaml.safe_load((files / "work_pools" / "kubernetes.yaml").read_text())
+    night = pool["job_configuration"]["job_manifest"]["spec"]["template"]["metadata"]["labels"]
+    made = objects(rendered["base"])
+    policies = {each["metadata"]["name"]: each["spec"] for each in made if "Policy" in each["kind"]}
+    (allowed,) = policies["worker"]["podSelector"]["matchExpressions"]
+    assert night[allowed["key"]] in allowed["values"]
+    (clients,) = policies["prefect"]["ingress"]
+    assert {"podSelector": {"matchLabels": night}} in clients["from"]
+    assert night.items().isdisjoint(
+        label for pod in made if pod["kind"] == "Deployment"
+        for label in pod["spec"]["selector"]["matchLabels"].items()
+    ), "no Deployment takes it for a pod of its own"  # fmt: skip
+
+
 def test_a_store_in_s3_needs_no_volume_where_it_is_read(rendered: dict[str, Path]):
     base, example = (pods(rendered[name])["retriever"] for name in ("base", "example"))
     claims = [
