@@ -24,6 +24,7 @@ from tasks.plan import plan_run
 from tasks.resources import resources
 from tasks.scan import scan_sources
 from tasks.stages.concluding import NO_SOURCE
+from tasks.stages.planning import chunker_of
 from tasks.stages.reporting import RunReport
 from tasks.stages.run_options import RunOptions
 from tests.support.plain_run import run_plainly
@@ -148,6 +149,20 @@ def test_a_full_rebuild_cuts_by_the_tokenizer_of_the_embedder(source: Path):
     run_plainly(told(source, OFFLINE), fresh)
     assert chunks(storage) == chunks(fresh)
     assert production(storage).chunker == production(fresh).chunker
+
+
+def test_a_night_that_lacks_the_tokenizer_stops_and_does_not_cut_everything_anew(source: Path):
+    storage = trusted("tokenizer")
+    run_plainly(told(source), storage)
+    standing = production(storage)
+    cut_elsewhere = replace(standing, chunker=standing.chunker.replace("pieces-", "gone-"))
+    own = standing.embedder
+    with pytest.raises(UsageError, match="counted by the tokenizer gone-"):
+        chunker_of(told(source), cut_elsewhere, own)
+    assert chunker_of(told(source, full=True), cut_elsewhere, own) == standing.chunker
+    # Every vector is new that night, so chunks may be too.
+    earlier = replace(cut_elsewhere, embedder=replace(own, model="another"))
+    assert chunker_of(told(source), earlier, own) == standing.chunker
 
 
 def test_another_chunk_size_on_the_same_night_cuts_anew(source: Path):
