@@ -235,9 +235,10 @@ def _scan_options(settings: NightSettings) -> ScanOptions:
 
 
 def _change_options(settings: NightSettings) -> ChangeOptions:
-    if settings.full and settings.stored_text:
+    parses = [name for name in ("full", "retry_rejected") if getattr(settings, name)]
+    if settings.stored_text and parses:
         raise UsageError(
-            "full parses every document anew and stored_text reads none; set one of them"
+            f"{parses[0]} parses documents anew and stored_text reads none; set one of them"
         )
     return ChangeOptions(
         full=settings.full,

@@ -275,8 +275,10 @@ def waiting_version(options: RunOptions, planned: Planned) -> PublishedVersion |
 
 
 def _reembed_reason(base: Base, embedder: EmbedderSpec) -> str:
-    is_other = base.manifest is not None and base.manifest.embedder.id != embedder.id
-    return "embedder differs" if is_other else ""
+    before = None if base.manifest is None else base.manifest.embedder
+    if before is None or before.id == embedder.id:
+        return ""
+    return f"embedder differs, it was {before.provider}/{before.model}"
 
 
 def _plan_stored_text(base: Base, listing: Listing, reembed: str) -> Planned:

@@ -277,8 +277,9 @@ def test_an_address_with_a_password_is_refused_by_the_name_of_its_setting():
 
 
 def test_all_text_from_the_sources_and_none_of_it_is_refused():
-    with pytest.raises(UsageError, match="set one of them"):
-        run_options(Settings(full=True, stored_text=True), "run-1")
+    for name in ("full", "retry_rejected"):
+        with pytest.raises(UsageError, match=f"{name} parses .* set one of them"):
+            run_options(Settings(**{name: True}, stored_text=True), "run-1")  # type: ignore[arg-type]
 
 
 def test_zero_workers_and_threads_mean_one_per_available_core():

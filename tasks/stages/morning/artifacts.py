@@ -11,7 +11,7 @@ from tasks.stages.morning.night_picture import night_svg
 from tasks.stages.morning.nights_picture import nights_svg
 from tasks.stages.morning.page import Morning, commands, verdict
 from tasks.stages.morning.retrying import retry_command
-from tasks.stages.morning.words import clock, moment
+from tasks.stages.morning.words import clock, measured, moment
 from tasks.stages.remedies import remedy
 from tasks.stages.reporting import (
     SHOWN_ITEMS,
@@ -57,8 +57,7 @@ def stopped_markdown(record: RunRecord) -> str:
 
 def quality_markdown(report: RunReport) -> str:
     """Return what was measured and every check, those that failed first."""
-    figures = {name: f"{count:,}" for name, count in report.quality.items()}
-    figures |= {name: f"{value:.3f}" for name, value in report.figures.items()}
+    figures = measured(report.quality, report.figures)
     rows = [
         (entry.check, entry.result, entry.message, entry.protects)
         for entry in sorted(report.findings, key=lambda each: (each.passed, not each.blocks))
