@@ -10,11 +10,15 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from flows.prefect_environment import prepare_prefect
 from tasks.stages.parsing.keeper import descendants
@@ -66,13 +70,20 @@ class PrefectService:
         """Ask for a run of a deployment; returns its id."""
         with urllib.request.urlopen(f"{self.url}/deployments/name/{deployment}") as answer:  # noqa: S310
             found = json.load(answer)["id"]
-        request = urllib.request.Request(  # noqa: S310 - our own server
-            f"{self.url}/deployments/{found}/create_flow_run",
-            data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            return str(json.load(answer)["id"])
+        # Prefect answers 503 while its SQLite database is locked, and its own clients ask again.
+        asked = {"idempotency_key": str(uuid.uuid4()), **body}
+        made: list[str] = []
+
+        def is_made() -> bool:
+            reply = httpx.post(
+                f"{self.url}/deployments/{found}/create_flow_run", json=asked, timeout=60
+            )
+            if reply.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+                made.append(str(reply.raise_for_status().json()["id"]))
+            return bool(made)
+
+        wait_for(is_made, "a run to be taken")
+        return made[0]
 
 
 @contextlib.contextmanager
