@@ -89,6 +89,9 @@ def decide_changes(
                     record = _placed(_renamed(item, before), place)
                 else:
                     record = _done(outcome, place, before, keeps=keeps)
+                if item.action is Action.REEMBEDDED and before is not None:
+                    why = before.rejection or record.rejection
+                    record = replace(record, work_key=before.work_key, rejection=why)
                 records.append(record)
                 replaced = before is not None and before.chunks and not _same_rows(before, record)
                 losers += [before] if before is not None and replaced else []

@@ -10,15 +10,14 @@ import threading
 import time
 import urllib.error
 import urllib.request
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-import httpx
+import yaml
 
 from flows.prefect_environment import prepare_prefect
 from tasks.stages.parsing.keeper import descendants
@@ -70,19 +69,13 @@ class PrefectService:
         """Ask for a run of a deployment; returns its id."""
         with urllib.request.urlopen(f"{self.url}/deployments/name/{deployment}") as answer:  # noqa: S310
             found = json.load(answer)["id"]
-        # Prefect answers 503 while its SQLite database is locked, and its own clients ask again.
-        asked = {"idempotency_key": str(uuid.uuid4()), **body}
+        request = urllib.request.Request(  # noqa: S310 - our own server
+            f"{self.url}/deployments/{found}/create_flow_run",
+            data=json.dumps({"idempotency_key": uuid4().hex, **body}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
         made: list[str] = []
-
-        def is_made() -> bool:
-            reply = httpx.post(
-                f"{self.url}/deployments/{found}/create_flow_run", json=asked, timeout=60
-            )
-            if reply.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
-                made.append(str(reply.raise_for_status().json()["id"]))
-            return bool(made)
-
-        wait_for(is_made, "a run to be taken")
+        wait_for(lambda: _asked(request, made), "a server whose database is not busy")
         return made[0]
 
 
@@ -107,6 +100,13 @@ def prefect_service(folder: Path, **more: str) -> Iterator[PrefectService]:
     finally:
         for process in (*service.workers, server):
             kill_all(process)
+
+
+def shipped_settings(root: Path) -> dict[str, str]:
+    """What `deployments/compose.yaml` tells the services of its Prefect server."""
+    read = yaml.safe_load((root / "deployments" / "compose.yaml").read_text())
+    told: dict[str, str] = read["services"]["prefect"]["environment"]
+    return {name: told[name] for name in told if name.startswith("PREFECT_SERVER_SERVICES_")}
 
 
 class Receiver:
@@ -150,6 +150,17 @@ def kill_all(process: "subprocess.Popen[bytes]") -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
     process.wait()
+
+
+def _asked(request: urllib.request.Request, made: list[str]) -> bool:
+    """Ask once, as Prefect's own client does again after 503: its database was locked."""
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own server
+            made.append(str(json.load(answer)["id"]))
+    except urllib.error.HTTPError as error:
+        if error.code != 503:
+            raise
+    return bool(made)
 
 
 def _answers(url: str) -> bool:

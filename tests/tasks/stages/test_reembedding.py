@@ -11,6 +11,7 @@ import pytest
 from index_store.catalog_files import load_catalog
 from index_store.collections import load_manifest
 from index_store.embedders.registry import open_embedder
+from index_store.embedders.remote.options import PaceOptions, RemoteOptions
 from index_store.errors import CorruptArtifactError, UsageError
 from index_store.log import CommitLog
 from index_store.log_records import PRODUCTION
@@ -27,6 +28,7 @@ from tasks.stages.concluding import NO_SOURCE
 from tasks.stages.planning import chunker_of
 from tasks.stages.reporting import RunReport
 from tasks.stages.run_options import RunOptions
+from tests.support.embedding_server import Behaviour, EmbeddingServer
 from tests.support.plain_run import run_plainly
 from tests.support.small_sources import (
     BROKEN_PDF,
@@ -280,6 +282,30 @@ def test_stored_text_needs_no_source_at_all(source: Path):
     idle = run_plainly(again(there), storage)
     assert idle.unchanged
     assert NO_SOURCE in idle.warnings
+
+
+def test_a_document_that_an_embedder_refused_is_tried_again_by_another_one_alone(source: Path):
+    storage = trusted("refused")
+    behaviour = Behaviour(key=None, poison="wages")
+    with EmbeddingServer(behaviour).running() as server:
+
+        def night(model: str, **change: object) -> RunReport:
+            remote = RemoteOptions(base_url=server.url, pace=PaceOptions(retries=0, give_up_s=1))
+            options = told(source, f"openai:{model}@16", **change)
+            return run_plainly(
+                replace(options, embed=replace(options.embed, remote=remote)), storage
+            )
+
+        assert worked(night("old")) == {"added": 2, "rejected": 2}
+        assert night("old").unchanged
+        assert worked(night("new")) == {"reembedded": 2, "rejected": 2}
+        assert night("new").unchanged
+        behaviour.poison = None
+        assert night("new").unchanged
+        assert worked(night("newest")) == {"changed": 1, "reembedded": 2, "rejected": 1}
+        behaviour.poison = "wages"
+        assert worked(night("last", stored_text=True)) == {"reembedded": 2, "rejected": 2}
+        assert night("last").unchanged
 
 
 def test_stored_text_of_nothing_says_so(source: Path):
