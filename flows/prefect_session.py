@@ -42,6 +42,7 @@ def call_flow(
     flow = load()
     if server is not None:
         server.wait_until_ready()
+        _forget_old_runs()
     try:
         with surroundings(tags, is_temporary=server is not None):
             return flow(options)
@@ -61,7 +62,7 @@ def surroundings(named: tuple[str, ...], *, is_temporary: bool) -> Iterator[None
     Args:
         named: Tags of the flow run.
         is_temporary: Whether the Prefect server ends with this process; ending the thread of
-            heartbeats takes up to a second.
+            heartbeats takes up to a second, and what is to be forgotten some day bears our mark.
     """
     from prefect import tags  # noqa: PLC0415 - slow
     from prefect.settings import (  # noqa: PLC0415 - slow
@@ -69,6 +70,15 @@ def surroundings(named: tuple[str, ...], *, is_temporary: bool) -> Iterator[None
         temporary_settings,
     )
 
+    from flows.old_runs import MARK  # noqa: PLC0415 - slow
+
     updates = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None} if is_temporary else {}
-    with temporary_settings(updates), tags(*named):
+    mark = (MARK,) if is_temporary else ()
+    with temporary_settings(updates), tags(*named, *mark):
         yield
+
+
+def _forget_old_runs() -> None:
+    from flows.old_runs import forget_old_runs  # noqa: PLC0415 - reads the environment of Prefect
+
+    forget_old_runs()

@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from flows.prefect_environment import prepare_prefect
 from tasks.stages.parsing.keeper import descendants
 from tests.support.prefect_server import PATIENCE_S, ask
@@ -96,6 +98,13 @@ def prefect_service(folder: Path, **more: str) -> Iterator[PrefectService]:
     finally:
         for process in (*service.workers, server):
             kill_all(process)
+
+
+def shipped_settings(root: Path) -> dict[str, str]:
+    """What `deployments/compose.yaml` tells the services of its Prefect server."""
+    read = yaml.safe_load((root / "deployments" / "compose.yaml").read_text())
+    told: dict[str, str] = read["services"]["prefect"]["environment"]
+    return {name: told[name] for name in told if name.startswith("PREFECT_SERVER_SERVICES_")}
 
 
 class Receiver:
