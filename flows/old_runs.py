@@ -43,7 +43,7 @@ def delete_runs(*, before: datetime) -> int:
     """Delete runs that bear our tag, with their task runs, logs and artifacts.
 
     Args:
-        before: When they have ended at the latest.
+        before: When they have begun at the latest, as one that was killed has no end.
 
     Returns:
         How many there were, at most `AT_ONCE`.
@@ -54,7 +54,7 @@ def delete_runs(*, before: datetime) -> int:
     with get_client(sync_client=True) as client:
         old = client.read_flow_runs(
             flow_run_filter=FlowRunFilter.model_validate(
-                {"tags": {"all_": [MARK]}, "end_time": {"before_": before}}
+                {"tags": {"all_": [MARK]}, "start_time": {"before_": before}}
             ),
             limit=AT_ONCE,
         )

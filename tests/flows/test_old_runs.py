@@ -29,10 +29,10 @@ def api(prefect_url: str) -> Iterator[str]:
         yield prefect_url
 
 
-def completed(api: str, *tags: str) -> str:
-    """Have a run recorded that is over, with a task run, a line of log and two artifacts."""
+def recorded(api: str, *tags: str, state_type: str = "COMPLETED") -> str:
+    """Have a run recorded, with a task run, a line of log and two artifacts."""
     flow = post(api, "flows", name="old-runs")
-    state = {"type": "COMPLETED"}
+    state = {"type": state_type}
     run = post(api, "flow_runs", flow_id=flow, tags=tags, state=state)
     task = post(
         api,
@@ -74,13 +74,17 @@ NONE = dict.fromkeys(ALL, 0)
 
 
 def test_a_marked_run_goes_with_everything_of_it_and_others_stay(api: str):
-    old, foreign = completed(api, MARK), completed(api)
+    old, foreign = recorded(api, MARK), recorded(api)
+    killed = recorded(api, MARK, state_type="RUNNING")
     now = datetime.now(UTC)
-    recent = completed(api, MARK)
+    recent = recorded(api, MARK)
     wait_for(lambda: kept(api, old) == ALL, "the records of the run")
 
-    assert delete_runs(before=now) == 1
-    wait_for(lambda: kept(api, old) == NONE, "logs, which the server deletes by and by")
+    assert delete_runs(before=now) == 2
+    for gone in (old, killed):
+        wait_for(
+            lambda run=gone: kept(api, run) == NONE, "logs, which the server deletes by and by"
+        )
     assert kept(api, foreign) == kept(api, recent) == ALL
     assert delete_runs(before=now) == 0
     assert delete_runs(before=datetime.now(UTC)) == 1
@@ -92,7 +96,7 @@ def test_a_marked_run_goes_with_everything_of_it_and_others_stay(api: str):
 def test_prefects_own_settings_say_what_is_old(
     api: str, prefect_folder: Path, told: set[str], goes: bool
 ):
-    run = completed(api, MARK)
+    run = recorded(api, MARK)
     settings = {
         PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED: told,
         PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD: WEEK,
@@ -107,10 +111,10 @@ def test_prefects_own_settings_say_what_is_old(
 
 
 def put_back(folder: Path, run: str, *, days: int) -> None:
-    """Let a run have ended earlier."""
+    """Let a run have begun earlier."""
     with closing(sqlite3.connect(folder / "prefect.db", timeout=60)) as connection, connection:
         done = connection.execute(
-            "UPDATE flow_run SET end_time = strftime('%Y-%m-%d %H:%M:%f', end_time, :then)"
+            "UPDATE flow_run SET start_time = strftime('%Y-%m-%d %H:%M:%f', start_time, :then)"
             " WHERE id = :run",
             {"then": f"-{days} days", "run": run},
         )

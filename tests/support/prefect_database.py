@@ -16,8 +16,11 @@ TABLES = (
 )
 """Those that a night adds rows to."""
 
-TIMES = {"flow_run": "end_time", "events": "occurred", "event_resources": "occurred"}
-"""What Prefect goes by when it deletes what is old."""
+TIMES = (
+    *(("flow_run", "start_time"), ("flow_run", "end_time")),
+    *(("events", "occurred"), ("event_resources", "occurred")),
+)
+"""What is gone by when something old is deleted."""
 
 
 QUIET_S = 8.0  # in which a server writes what it holds, every five seconds, and deletes what is old
@@ -60,7 +63,7 @@ class SqliteDatabase:
 
     def grow_older(self, days: int) -> None:
         with self._open() as connection, connection:
-            for table, column in TIMES.items():
+            for table, column in TIMES:
                 then = f"strftime('%Y-%m-%d %H:%M:%f', {column}, '-{days} days') || '000'"
                 connection.execute(
                     f"UPDATE {table} SET {column} = {then} WHERE {column} IS NOT NULL"  # noqa: S608
@@ -85,7 +88,7 @@ class PostgresDatabase:
         return int(self.server.ask("SELECT pg_database_size('postgres')"))
 
     def grow_older(self, days: int) -> None:
-        for table, column in TIMES.items():
+        for table, column in TIMES:
             self.server.ask(f"UPDATE {table} SET {column} = {column} - interval '{days} days'")  # noqa: S608
         # A server has a day for this; here a day takes seconds.
         self.server.ask("VACUUM ANALYZE")
