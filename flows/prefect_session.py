@@ -42,7 +42,7 @@ def call_flow(
     flow = load()
     if server is not None:
         server.wait_until_ready()
-        _forget_old_runs()
+        tags = (*tags, *_mark_after_forgetting())
     try:
         with surroundings(tags, is_temporary=server is not None):
             return flow(options)
@@ -62,7 +62,7 @@ def surroundings(named: tuple[str, ...], *, is_temporary: bool) -> Iterator[None
     Args:
         named: Tags of the flow run.
         is_temporary: Whether the Prefect server ends with this process; ending the thread of
-            heartbeats takes up to a second, and what is to be forgotten some day bears our mark.
+            heartbeats takes up to a second.
     """
     from prefect import tags  # noqa: PLC0415 - slow
     from prefect.settings import (  # noqa: PLC0415 - slow
@@ -70,15 +70,14 @@ def surroundings(named: tuple[str, ...], *, is_temporary: bool) -> Iterator[None
         temporary_settings,
     )
 
-    from flows.old_runs import MARK  # noqa: PLC0415 - slow
-
     updates = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None} if is_temporary else {}
-    mark = (MARK,) if is_temporary else ()
-    with temporary_settings(updates), tags(*named, *mark):
+    with temporary_settings(updates), tags(*named):
         yield
 
 
-def _forget_old_runs() -> None:
-    from flows.old_runs import forget_old_runs  # noqa: PLC0415 - reads the environment of Prefect
+def _mark_after_forgetting() -> tuple[str, ...]:
+    """Forget old runs of a temporary server, and return the tag by which this one is found."""
+    from flows.old_runs import MARK, forget_old_runs  # noqa: PLC0415 - needs the environment
 
     forget_old_runs()
+    return (MARK,)
