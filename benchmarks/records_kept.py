@@ -1,11 +1,12 @@
 """How a Prefect server's database grows night by night, and that what is old is deleted.
 
-    python benchmarks/records_kept.py [--nights 45] [--postgres BIN --as USER]
+    python benchmarks/records_kept.py [--nights 40] [--days D] [--postgres BIN --as USER]
 
 With PostgreSQL whose programs lie in BIN (USER runs them, as root may not), and with SQLite. A
 night is what `nightpress run` starts over 30 small documents of which all changed; then everything
 in the database is put back by a day. The server is told what `deployments/compose.yaml` tells it,
-but that it looks for what is old every five seconds instead of every hour.
+but that it looks for what is old every five seconds instead of every hour, and with --days keeps
+runs and events that long.
 """
 
 import argparse
@@ -29,12 +30,14 @@ from tests.support.prefect_service import PrefectService, prefect_service, shipp
 from tests.support.small_sources import prose, write
 
 LOOK_S = 5.0
+DAY_S = 86_400
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--nights", type=int, default=45)
+    parser.add_argument("--nights", type=int, default=40)
+    parser.add_argument("--days", type=int, help="that everything is kept, instead of the usual")
     parser.add_argument("--postgres", type=Path, help="folder of initdb and postgres")
     parser.add_argument("--as", dest="user", default="nobody", help="who runs PostgreSQL")
     given = parser.parse_args()
@@ -42,6 +45,9 @@ def main() -> None:
         "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": str(LOOK_S),
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ORPHAN_CLEANUP_LOOP_SECONDS": str(LOOK_S),
     }
+    if given.days:
+        told["PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD"] = str(given.days * DAY_S)
+        told["PREFECT_SERVER_EVENTS_RETENTION_PERIOD"] = f"P{given.days}D"
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         folder.chmod(0o755)
