@@ -4,6 +4,9 @@ Invariants: pure but for reading files; no key and no address of a channel stand
 the value of a block; folders are absolute, because a worker starts runs in a folder of its own.
 """
 
+import logging
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,10 @@ PATHS = (
     "embed_ca_bundle",
 )  # fmt: skip
 CHANNELS = ("webhook", "slack", "email")
+LIKE = {
+    "slack": "https://hooks.slack.com/services/T…/B…/…",
+    "email": "mailtos://USER:PASSWORD@SMTP-HOST?to=ADDRESS",
+}
 DEFAULT_FILE = Path("deployments/prefect.yaml")
 
 
@@ -118,8 +125,14 @@ def plan_deployment(settings: Settings, options: DeployOptions) -> DeploymentPla
         options: Where the files are and what is to be otherwise than they say.
 
     Raises:
-        UsageError: A file is missing or not of the form it must have.
+        UsageError: A file is missing or not of the form it must have, or no night would read a
+            source.
     """
+    if settings.stored_text:
+        raise UsageError(
+            "stored_text reads no source, so no night would find a new document; it is for a "
+            "single run: leave it out"
+        )
     read = _read(options.file)
     folder = options.file.parent
     told = run_parameters(settings)
@@ -211,8 +224,15 @@ def _automations(folder: Path, settings: Settings) -> tuple[Mapping[str, Any], .
 
 
 def _blocks(settings: Settings) -> dict[str, str]:
+    """Return the addresses of channels; one that Apprise cannot read would never be told."""
     kinds = {"webhook": "webhook", "slack": "slack-webhook", "email": "slack-webhook"}
     addresses = {name: _address(settings, name) for name in CHANNELS}
+    for name, address in addresses.items():
+        if address and kinds[name] == "slack-webhook" and not is_apprise_address(address):
+            raise UsageError(
+                f"notify_{name} is no address that a message can be sent to; "
+                f"it looks like {LIKE[name]}"
+            )
     return {
         f"{kinds[name]}/nightpress-{name}": address
         for name, address in addresses.items()
@@ -221,8 +241,27 @@ def _blocks(settings: Settings) -> dict[str, str]:
 
 
 def _address(settings: Settings, channel: str) -> str:
+    """Return an address or ""; a mail is plain text unless its address names another format."""
     secret = getattr(settings, f"notify_{channel}")
-    return "" if secret is None else str(secret.get_secret_value())
+    address = "" if secret is None else str(secret.get_secret_value())
+    # Apprise takes what it mails for HTML: lines would run together, and what is in <> be lost.
+    if address.startswith(("mailto://", "mailtos://")) and not re.search("[?&]format=", address):
+        address += ("&" if "?" in address else "?") + "format=text"
+    return address
+
+
+def is_apprise_address(address: str) -> bool:
+    """Return whether Apprise, through which Prefect's block sends, knows where an address leads."""
+    from apprise import Apprise  # noqa: PLC0415 - takes a while, and only these channels need it
+
+    log = logging.getLogger("apprise")
+    was_silent, log.disabled = log.disabled, True  # it shows what it cannot read, passwords and all
+    try:
+        with warnings.catch_warnings():  # it loads all its plugins, and one imports an old module
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return bool(Apprise().add(address))
+    finally:
+        log.disabled = was_silent
 
 
 def _read(path: Path) -> dict[str, Any]:

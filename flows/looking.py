@@ -1,7 +1,7 @@
 """The commands that only look: plan, search, status, rejected. None of them writes."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -17,12 +17,13 @@ from flows.run_settings import (
 )
 from flows.settings import Settings
 from index_store.cache import LocalCache
-from index_store.catalog_files import load_catalog
+from index_store.catalog_look import look_at_outcomes
 from index_store.clock import system_clock_ms
 from index_store.collections import (
     CollectionStatus,
     check_format,
     collection_status,
+    last_move,
     list_collections,
     load_manifest,
 )
@@ -31,10 +32,11 @@ from index_store.embedders.prices import FREE_OF_CHARGE, Price
 from index_store.embedders.registry import open_embedder, spec_string
 from index_store.errors import UsageError
 from index_store.log import CommitLog
-from index_store.log_records import CANDIDATE, PRODUCTION, resolve_version
+from index_store.log_records import CANDIDATE, PRODUCTION, LogRecord, resolve_version
 from index_store.records import Hit
 from index_store.search_options import Question, SearchOptions
 from index_store.snapshot import Snapshot, SnapshotOptions
+from index_store.storage.base import Storage
 from index_store.storage.opening import open_storage
 from index_store.storage.verdicts import read_fitness
 from retriever.answers import hit_json, hit_url
@@ -42,6 +44,7 @@ from retriever.links import LinkOptions
 from tasks.stages.concluding import documents_without_chunks, rejected_documents
 from tasks.stages.diffing import Action
 from tasks.stages.estimating import Estimate, billed_per_token, estimate
+from tasks.stages.morning.words import moment
 from tasks.stages.planning import Base, Planned, choose_base, list_sources, make_plan
 from tasks.stages.remedies import remedy
 from tasks.stages.reporting import price_line
@@ -119,6 +122,7 @@ def show_status(settings: Settings, *, only: bool, as_json: bool) -> None:
     names = [settings.collection] if only else list_collections(storage)
     now_ms = system_clock_ms()
     found = [collection_status(storage, name, now_ms=now_ms) for name in names]
+    moves = {name: _production_move(storage, name) for name in names}
     fitness = read_fitness(storage)
     if as_json:
         print_json(
@@ -126,13 +130,13 @@ def show_status(settings: Settings, *, only: bool, as_json: bool) -> None:
                 "store": storage.url,
                 "fit": None if fitness is None else fitness.fit,
                 "single_writer": fitness is not None and fitness.single_writer,
-                "collections": [_status_object(status) for status in found],
+                "collections": [_status_object(each, moves[each.name]) for each in found],
             }
         )
     elif not found:
         click.echo(f"{storage.url} holds no collection yet; make one with nightpress run")
     else:
-        _print_status(found)
+        _print_status(found, moves)
     if not as_json and fitness is not None and fitness.single_writer:
         click.echo(f"single writer on request, the store is unfit: {'; '.join(fitness.broken)}")
 
@@ -144,8 +148,8 @@ def show_rejected(settings: Settings, *, as_json: bool) -> None:
     state = CommitLog(storage, settings.collection).read()
     channel = PRODUCTION if PRODUCTION in state.channels else CANDIDATE
     published = resolve_version(state, channel=channel)
-    catalog = load_catalog(storage, load_manifest(storage, published))
-    rejected, silent = rejected_documents(catalog), documents_without_chunks(catalog)
+    outcomes = look_at_outcomes(storage, load_manifest(storage, published).catalog)
+    rejected, silent = rejected_documents(outcomes), documents_without_chunks(outcomes)
     if as_json:
         rows = [entry.as_json() for entry in rejected]
         print_json(
@@ -261,11 +265,18 @@ def _place(hit: Hit) -> str:
     return "".join(f", {visible(part)}" for part in told if part)
 
 
-def _status_object(status: CollectionStatus) -> dict[str, object]:
+def _production_move(storage: Storage, name: str) -> LogRecord | None:
+    log = CommitLog(storage, name)
+    return last_move(log, log.read(), PRODUCTION)
+
+
+def _status_object(status: CollectionStatus, move: LogRecord | None) -> dict[str, object]:
     counts = status.counts
     return {
         "collection": status.name,
         "channels": dict(status.channels),
+        "production_since_ms": None if move is None else move.at_ms,
+        "production_reason": None if move is None else move.change.reason,
         "versions": status.versions,
         "version": status.version,
         "published_at_ms": status.published_at_ms,
@@ -280,7 +291,7 @@ def _status_object(status: CollectionStatus) -> dict[str, object]:
     }
 
 
-def _print_status(found: list[CollectionStatus]) -> None:
+def _print_status(found: list[CollectionStatus], moves: Mapping[str, LogRecord | None]) -> None:
     rows = []
     for status in found:
         counts = status.counts
@@ -302,6 +313,10 @@ def _print_status(found: list[CollectionStatus]) -> None:
     for status in found:
         for channel, version in sorted(status.channels.items()):
             click.echo(f"{status.name}: {channel} is {version}")
+        move = moves[status.name]
+        if move is not None:
+            told = visible(move.change.reason) or "no reason given"
+            click.echo(f"{status.name}: in production since {moment(move.at_ms)}: {told}")
 
 
 def _age(age_ms: int) -> str:

@@ -109,7 +109,8 @@ def remote_options(settings: NightSettings, *, in_run: bool = False) -> RemoteOp
             addresses, and who asks it may not write to a store.
 
     Raises:
-        UsageError: The file of a key cannot be read, or an address holds a password.
+        UsageError: The file of a key cannot be read, an address holds a password, or the embedder
+            shall be another one than itself.
     """
     for name in ("embed_url", "embed_other_url"):
         if "@" in urlsplit(getattr(settings, name)).netloc:
@@ -143,27 +144,40 @@ def remote_options(settings: NightSettings, *, in_run: bool = False) -> RemoteOp
         price_per_million_tokens=settings.embed_price,
         prices=parse_prices(settings.embed_prices),
         other=_other_embedder(settings),
+        provider=_provider(settings),
     )
 
 
 def _other_embedder(settings: NightSettings) -> OtherEmbedder | None:
     """Return which embedder is reached otherwise; Mistral is by its own key, which is set often."""
     if settings.embed_other:
-        return OtherEmbedder(
+        other = OtherEmbedder(
             name=settings.embed_other,
             base_url=settings.embed_other_url,
             key=settings.embed_other_key
             or _key_in_file("embed_other_key_file", settings.embed_other_key_file),
         )
+        if other.is_meant_by(settings.embedder):
+            raise UsageError(
+                f"embed_other {settings.embed_other!r} means the embedder "
+                f"{settings.embedder!r} too; name the model of the other one"
+            )
+        return other
     if settings.mistral_api_key is not None and not settings.embedder.startswith(MISTRAL):
         return OtherEmbedder(name=MISTRAL, key=settings.mistral_api_key)
     return None
 
 
+def _provider(settings: NightSettings) -> str:
+    """Return whose address and key are set; empty when no provider is named."""
+    provider = settings.embedder.partition(":")[0]
+    return provider if provider in REMOTE else ""
+
+
 def _pace_store(settings: NightSettings) -> str:
     """Return through which store a limit is shared; workers of one run always share it."""
-    provider = settings.embedder.partition(":")[0]
-    is_spread = settings.runner != "threads" and provider in REMOTE
+    provider = _provider(settings)
+    is_spread = settings.runner != "threads" and provider
     if settings.embed_pace_store or settings.embed_pace_file or not is_spread:
         return settings.embed_pace_store
     return f"{settings.store.rstrip('/')}/{PACE_FOLDER}{provider}"
@@ -221,9 +235,10 @@ def _scan_options(settings: NightSettings) -> ScanOptions:
 
 
 def _change_options(settings: NightSettings) -> ChangeOptions:
-    if settings.full and settings.stored_text:
+    parses = [name for name in ("full", "retry_rejected") if getattr(settings, name)]
+    if settings.stored_text and parses:
         raise UsageError(
-            "full parses every document anew and stored_text reads none; set one of them"
+            f"{parses[0]} parses documents anew and stored_text reads none; set one of them"
         )
     return ChangeOptions(
         full=settings.full,

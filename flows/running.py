@@ -12,6 +12,7 @@ from flows.run_settings import new_run_id, run_options
 from flows.settings import Settings
 from index_store.embedders.prices import FREE_OF_CHARGE
 from index_store.storage.opening import open_storage
+from tasks.stages.concluding import NO_SOURCE
 from tasks.stages.reporting import RunReport, money, price_line
 from tasks.stages.spending import RunCost
 from tasks.stages.workshop import open_run_embedder
@@ -50,6 +51,8 @@ def _load() -> Callable[[Settings], RunReport]:
 def _print(report: RunReport, wall: float) -> None:
     if report.unchanged:
         click.echo(f"nothing changed; version {_short(report.version)} stays")
+        if NO_SOURCE in report.warnings:
+            click.echo(f"{NO_SOURCE}, and the embedder is the one that made it")
     else:
         state = "is in production" if report.promoted else "is a candidate"
         click.echo(f"version {_short(report.version)} {state}")

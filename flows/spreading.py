@@ -4,8 +4,9 @@ Invariants: a worker shares nothing with this process but the URLs of store and 
 the same whatever works for it; what a run holds open on workers is closed at its end.
 """
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from prefect.context import FlowRunContext
@@ -40,7 +41,8 @@ def spread_out(settings: NightSettings, run: str) -> Iterator[None]:
                 finally:
                     runner.client.run(close_workshop, run, on_error="ignore")
         case "ray":
-            with _submitting_to(_ray(settings.cluster)):
+            # What Ray tells would come out of standard output, where a report stands.
+            with redirect_stdout(sys.stderr), _submitting_to(_ray(settings.cluster)):
                 yield  # its workers end with the run
 
 
@@ -83,4 +85,4 @@ def _ray(address: str) -> Any:  # noqa: ANN401 - the extra may be missing where 
         from prefect_ray import RayTaskRunner  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise UsageError("runner ray needs the extra ray: install nightpress[ray]") from error
-    return RayTaskRunner(address=address or None)
+    return RayTaskRunner(address=address or None, init_kwargs={"log_to_driver": False})

@@ -72,14 +72,6 @@ class Catalog:
         row = self._row_of.get(uri)
         return None if row is None else record_from_line(self._lines.slice(row, 1).to_pylist()[0])
 
-    def notable(self) -> Iterator[DocumentRecord]:
-        """Yield the documents that are rejected or have no chunk, sorted by uri."""
-        lines = self._lines
-        rejected = pc.is_valid(lines.column("rejection_reason"))
-        without = pc.equal(lines.column("row_end"), lines.column("row_start"))
-        for line in lines.filter(pc.or_(rejected, without)).to_pylist():
-            yield record_from_line(line)
-
     def moved(self) -> Iterator[DocumentRecord]:
         """Yield the documents whose chunk table rows still bear another uri, sorted by uri."""
         lines = self._lines
@@ -100,17 +92,6 @@ class Catalog:
     def total(self, column: str) -> int:
         """Return the sum of an integer column, such as "tokens"."""
         return int(pc.sum(self._lines.column(column)).as_py() or 0)
-
-    def poor(self) -> Iterator[DocumentRecord]:
-        """Yield the documents whose text came out poor, sorted by uri."""
-        lines = self._lines
-        for line in lines.filter(pc.equal(lines.column("quality"), "poor")).to_pylist():
-            yield record_from_line(line)
-
-    def quality(self) -> dict[str, int]:
-        """Return the number of documents of every quality that was found, by its name."""
-        counted = pc.value_counts(self._lines.column("quality").drop_null()).to_pylist()
-        return {entry["values"]: entry["counts"] for entry in counted}
 
     def rejected(self) -> int:
         """Return the number of documents whose observed content is refused."""

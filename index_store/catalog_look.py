@@ -7,7 +7,7 @@ Invariants: a part is checked against its hash before it is read; it is read a r
 what comes back is what the merged catalog says.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -48,6 +48,21 @@ class CatalogTotals:
     tokens: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogOutcomes:
+    """What became of the documents of a catalog.
+
+    Attributes:
+        notable: Those that are rejected or have no chunk, sorted by uri.
+        quality: Number of documents of every quality that was found, by its name.
+        poor: Those whose text came out poor, sorted.
+    """
+
+    notable: tuple[DocumentRecord, ...]
+    quality: Mapping[str, int]
+    poor: tuple[str, ...]
+
+
 def look(storage: Storage, parts: Sequence[CatalogPart]) -> pa.Table:
     """Return what change detection needs of every document, in no order.
 
@@ -86,6 +101,24 @@ def live_columns(
         tables = [SCHEMA.empty_table().select(list(names))]
     merged = overlay(tables)
     return merged.filter(pc.invert(merged.column("removed"))).drop_columns("removed")
+
+
+def look_at_outcomes(storage: Storage, parts: Sequence[CatalogPart]) -> CatalogOutcomes:
+    """Return what became of the documents of a catalog; raises as `look` does."""
+    columns = ("rejection_reason", "row_start", "row_end", "quality")
+    lines = live_columns(storage, parts, columns)
+    refused = pc.is_valid(lines.column("rejection_reason"))
+    empty = pc.equal(lines.column("row_end"), lines.column("row_start"))
+    quality = lines.column("quality")
+    notable = find_documents(
+        storage, parts, lines.column("uri").filter(pc.or_(refused, empty)).to_pylist()
+    )
+    counted = pc.value_counts(quality.drop_null()).to_pylist()
+    return CatalogOutcomes(
+        notable=tuple(notable[uri] for uri in sorted(notable)),
+        quality={entry["values"]: entry["counts"] for entry in counted},
+        poor=tuple(sorted(lines.column("uri").filter(pc.equal(quality, "poor")).to_pylist())),
+    )
 
 
 def catalog_totals(storage: Storage, parts: Sequence[CatalogPart]) -> CatalogTotals:

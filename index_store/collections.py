@@ -11,12 +11,20 @@ from index_store.fields import Fields, parse_object, raise_problems
 from index_store.layout import COLLECTION_NAME, EMBEDDINGS_FOLDER, check_collection, format_key
 from index_store.local_files import LocalFiles
 from index_store.log import CommitLog
-from index_store.log_records import CANDIDATE, PRODUCTION, LogState, PublishedVersion
+from index_store.log_records import (
+    CANDIDATE,
+    PRODUCTION,
+    LogChange,
+    LogRecord,
+    LogState,
+    PublishedVersion,
+)
 from index_store.manifest import Counts, Manifest
 from index_store.manifest_codec import parse_manifest
 from index_store.storage.base import Storage
 
 STORE_FORMAT_VERSION = 1
+MOST_RECORDS_BACK = 64  # looked at for the last move of a channel; each is one read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +99,30 @@ def collection_status(storage: Storage, name: str, *, now_ms: int) -> Collection
         shards=len(manifest.shards),
         embedder=f"{manifest.embedder.provider}/{manifest.embedder.model}",
     )
+
+
+def last_move(log: CommitLog, state: LogState, channel: str) -> LogRecord | None:
+    """Return the record that pointed a channel where it points now, with its time and reason.
+
+    Args:
+        log: The log of the collection.
+        state: The log as it was read.
+        channel: Name of the channel.
+
+    Returns:
+        The record; None without such a channel, or when more than MOST_RECORDS_BACK follow it.
+
+    Raises:
+        CorruptArtifactError: A record is missing or damaged.
+        TransientError: The store could not be read.
+    """
+    if channel not in state.channels:
+        return None
+    for seq in range(state.seq, max(0, state.seq - MOST_RECORDS_BACK), -1):
+        record = log.record(seq)
+        if isinstance(record.change, LogChange) and record.change.channel == channel:
+            return record
+    return None
 
 
 def load_manifest(

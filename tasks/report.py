@@ -102,7 +102,7 @@ def show_plan(options: RunOptions, plan: PlanReference) -> None:
     stored = read_plan(workshop(options).storage, plan.key)
     create_markdown_artifact(
         key=artifact_key(options, "plan"),
-        markdown=plan_markdown(stored.plan),
+        markdown=plan_markdown(stored.plan, kept=stored.kept),
         description="What this run does, document by document",
     )
 

@@ -14,8 +14,9 @@ from dataclasses import replace
 
 from index_store.storage.base import Storage
 from tasks.references import Span
+from tasks.stages.parsing.isolation import ParsePool
 from tasks.stages.run_options import RunOptions
-from tasks.stages.workshop import Workshop
+from tasks.stages.workshop import StartParsers, Workshop
 
 _lock = threading.Lock()
 _open: dict[str, Workshop] = {}
@@ -53,17 +54,23 @@ def on_this_machine(options: RunOptions, cores: int) -> RunOptions:
 
 
 @contextmanager
-def resources(options: RunOptions, *, storage: Storage | None = None) -> Iterator[None]:
+def resources(
+    options: RunOptions,
+    *,
+    storage: Storage | None = None,
+    start_parsers: StartParsers = ParsePool,
+) -> Iterator[None]:
     """Close the workshop of a run at the end, whatever happened.
 
     Args:
         options: What the run was told.
         storage: The store when it is open already; None opens the one that `options` names.
+        start_parsers: Starts the parser processes of this process, when `storage` is given.
     """
     if storage is not None:
         with _lock:
             settled = on_this_machine(options, len(os.sched_getaffinity(0)))
-            _open[options.run] = Workshop(settled, storage=storage)
+            _open[options.run] = Workshop(settled, storage=storage, start_parsers=start_parsers)
     try:
         yield
     finally:

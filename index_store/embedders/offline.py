@@ -7,9 +7,11 @@ two cosines. A word weighs what its rarity in the tokenizer's own unigram model 
 knowledge of sixteen languages, and none of the collection.
 
 Invariant: one text is one call of the network, because its 8-bit arithmetic lets texts of a batch
-influence each other; the same text gives the same bytes whatever stands beside it.
+influence each other; the same text gives the same bytes whatever stands beside it. Nothing is sent:
+the telemetry of ONNX Runtime, which is on unless the environment says otherwise, is off.
 """
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -37,6 +39,7 @@ COMMON_RARITY = 7.0  # "avec", "after": words up to here weigh next to nothing
 RARE_RARITY = 12.0  # "contrat" is 11, "rupture" 13: words from here on weigh in full
 LEAST_WEIGHT = 0.02
 SCHEME = f"{LEXICAL_REVISION}-{COMMON_RARITY:g}-{RARE_RARITY:g}-{LEXICAL_WEIGHT:g}"
+TELEMETRY_SWITCH = "ORT_DISABLE_TELEMETRY"  # read once, when ONNX Runtime is imported
 MAX_INPUT_TOKENS = 2048  # no hard limit; beyond 512 it finds less and less, as measured
 MAX_BATCH = 256
 
@@ -147,6 +150,7 @@ def joined(dense: Numbers, lexical: Numbers, lexical_weight: float = LEXICAL_WEI
 
 
 def _open_session(path: Path) -> "InferenceSession":
+    os.environ[TELEMETRY_SWITCH] = "1"
     import onnxruntime  # noqa: PLC0415  heavy; loaded when the first text is embedded
     import onnxruntime_extensions  # noqa: PLC0415
 

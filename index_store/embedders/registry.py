@@ -39,10 +39,12 @@ def open_embedder(spec: str, *, threads: int = 2, remote: RemoteOptions | None =
         remote: How a provider over the network is reached; None for its usual address, no key.
 
     Raises:
-        UsageError: No such embedder, a bad argument, or a package is missing.
+        UsageError: No such embedder, a bad argument, a package is missing, or `remote` is of
+            another provider.
     """
-    remote = None if remote is None else remote.for_embedder(spec)
     provider, _, argument = spec.partition(":")
+    if provider in REMOTE and remote is not None:
+        remote = remote.for_embedder(spec)
     if provider == OFFLINE and not argument:
         from index_store.embedders.offline import OfflineEmbedder  # noqa: PLC0415  needs weights
 

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 MARK = "^"  # before a number that a line or a heading begins with; the tokenizer never lets it out
 MOST_PIECES = 8  # of a number; a longer one is an address or a table, and goes by its parts
@@ -32,9 +33,11 @@ _NAMES = {label: name for name, labels in _LABELS.items() for label in labels.sp
 _PIECE = r"[^\W_]+"
 _CODE = r"(?:(?:[lrd]\.?|a\.)\s(?=\d))?"  # the letter of a French code may stand apart: "L. 121-3"
 _NUMBER = re.compile(rf"(?<![^\W_]){_CODE}{_PIECE}(?:[.,:/_-]{_PIECE})*")
-_WITH_DIGIT = re.compile(rf"(?<!\S){_CODE}\S*\d\S*")
-_ROMAN = re.compile(r"(?<![^\W_])[ivxlc]+(?![^\W_])")
+_WITH_DIGIT = re.compile(rf"(?<!\S){_CODE}[^\s\d]*+\d\S*")
+# What stands before it is looked at after its first letter, which a search finds much faster.
+_ROMAN = re.compile(r"[ivxlc](?<![^\W_][ivxlc])[ivxlc]*+(?![^\W_])")
 _LABEL = re.compile(r"(?:([^\W\d_]{3,12})\.?\s*|(§)\s*)$")
+_LABEL_ENDS = frozenset({"§", "."})  # what a label ends with when it is no letter
 _LABEL_REACH = 16  # characters before a number in which its label begins
 _DECORATION = " \t#*>|§-"  # may stand before a number that a line begins with
 _DECORATION_REACH = 24  # characters, the label included
@@ -54,17 +57,14 @@ class _Number:
         end: Where it ends.
         label: What kind of clause it is said to be, or empty.
         written: As it is written, folded.
+        is_compound: Whether the tokenizer would take it apart.
     """
 
     start: int
     end: int
     label: str
     written: str
-
-    @property
-    def is_compound(self) -> bool:
-        """Whether the tokenizer would take it apart."""
-        return _SEPARATORS.search(self.written) is not None
+    is_compound: bool
 
     @property
     def name(self) -> str:
@@ -106,9 +106,9 @@ def indexed_numbers(text: str, headings: Sequence[str] = ()) -> list[str]:
         if number.mark and _begins_line(folded, number):
             words.append(number.mark)
     for heading in reversed(headings):
-        marks = _heading_marks(unicodedata.normalize("NFKC", heading).translate(_FOLDED))
+        marks = _heading_marks(heading)
         if marks:
-            return words + marks
+            return [*words, *marks]
     return words
 
 
@@ -149,23 +149,36 @@ def _with_digits(folded: str) -> Iterator[_Number]:
     for token in _WITH_DIGIT.finditer(folded):
         for match in _NUMBER.finditer(folded, token.start(), token.end()):
             written = match.group()
-            if len(written) > LONGEST_NUMBER or not any(map(str.isdigit, written)):
+            pieces = _pieces(written)
+            if not pieces:
                 continue
-            pieces = len(_SEPARATORS.split(written))
             label = _label_before(folded, match.start())
-            if 1 < pieces <= MOST_PIECES or (pieces == 1 and label):
-                yield _Number(match.start(), match.end(), label, written)
+            if pieces > 1 or label:
+                yield _Number(match.start(), match.end(), label, written, is_compound=pieces > 1)
+
+
+@lru_cache(maxsize=4096)  # dates, years and rates come again and again
+def _pieces(written: str) -> int:
+    """Return the pieces of a number; 0 for what is none."""
+    if len(written) > LONGEST_NUMBER or not any(map(str.isdigit, written)):
+        return 0
+    pieces = len(_SEPARATORS.split(written))
+    return pieces if pieces <= MOST_PIECES else 0
 
 
 def _roman(folded: str) -> Iterator[_Number]:
     for match in _ROMAN.finditer(folded):
         label = _label_before(folded, match.start())
         if label not in {"", "§"}:
-            yield _Number(match.start(), match.end(), label, match.group())
+            yield _Number(match.start(), match.end(), label, match.group(), is_compound=False)
 
 
 def _label_before(folded: str, start: int) -> str:
-    before = _LABEL.search(folded, max(0, start - _LABEL_REACH), start)
+    begin = max(0, start - _LABEL_REACH)
+    last = folded[begin:start].rstrip()[-1:]
+    if last.isdecimal() or not (last.isalnum() or last in _LABEL_ENDS):
+        return ""  # as most numbers of a table, which follow another number or a sign
+    before = _LABEL.search(folded, begin, start)
     return _NAMES.get(before.group(1) or before.group(2), "") if before else ""
 
 
@@ -177,22 +190,25 @@ def _begins_line(folded: str, number: _Number) -> bool:
     return not (_LABEL.sub("", before) if number.label else before).strip(_DECORATION)
 
 
-def _heading_marks(folded: str) -> list[str]:
+@lru_cache(maxsize=4096)  # the chunks below a heading follow each other
+def _heading_marks(heading: str) -> tuple[str, ...]:
     """Return the marks of a heading that begins with a number, also with one of a single piece."""
+    folded = unicodedata.normalize("NFKC", heading).translate(_FOLDED)
     for number in _numbers(folded):
         if number.mark and _begins_line(folded, number):
-            return [number.mark, *([] if number.is_compound else [MARK + number.written])]
+            return (number.mark, *(() if number.is_compound else (MARK + number.written,)))
         break
     match = _NUMBER.search(folded)
     if match is None or not match.group().isdigit() or folded[: match.start()].strip(_DECORATION):
-        return []
-    return [MARK + match.group()]
+        return ()
+    return (MARK + match.group(),)
 
 
-def _ways_to_write(written: str) -> list[str]:
+@lru_cache(maxsize=4096)  # likewise
+def _ways_to_write(written: str) -> tuple[str, ...]:
     """Return a number as one word, its beginnings, and both without the letters before it."""
     both = [written, *_without_letters(written)]
-    return [word for each in both for word in _beginnings(each)]
+    return tuple(word for each in both for word in _beginnings(each))
 
 
 def _without_letters(written: str) -> list[str]:

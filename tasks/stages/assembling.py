@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from index_store.attributes import NO_ATTRIBUTES, DocumentAttributes
-from index_store.records import DocumentRecord, Reason
+from index_store.records import DocumentRecord
 from tasks.stages.building import Placement
 from tasks.stages.checkpoints import DocumentOutcome
 from tasks.stages.diffing import Action, Plan, PlanItem
+from tasks.stages.last_good import is_emptied, kept_attributes
 
 RowRange = tuple[int, int]
 Groups = tuple[str, ...] | None  # as in `DocumentAttributes`
@@ -89,6 +89,9 @@ def decide_changes(
                     record = _placed(_renamed(item, before), place)
                 else:
                     record = _done(outcome, place, before, keeps=keeps)
+                if item.action is Action.REEMBEDDED and before is not None:
+                    why = before.rejection or record.rejection
+                    record = replace(record, work_key=before.work_key, rejection=why)
                 records.append(record)
                 replaced = before is not None and before.chunks and not _same_rows(before, record)
                 losers += [before] if before is not None and replaced else []
@@ -150,10 +153,12 @@ def _done(
     if outcome.rejection is None:
         record = replace(record, indexed_hash=outcome.content_hash, tokens=outcome.tokens)
         return _placed(record, placement)
-    emptied = outcome.rejection.reason in (Reason.EMPTY, Reason.NO_TEXT)
-    if before is None or not before.chunks or not keeps or emptied:
+    if placement is not None and before is not None:  # its last good text has other vectors
+        kept = replace(record, indexed_hash=before.indexed_hash, quality=before.quality)
+        return _placed(replace(kept, tokens=outcome.tokens), placement)
+    if before is None or not before.chunks or not keeps or is_emptied(outcome.rejection):
         return record
-    attributes = _kept_attributes(before.attributes, outcome.attributes)
+    attributes = kept_attributes(before.attributes, outcome.attributes)
     if not _is_within(before.attributes.groups, attributes.groups):
         detail = f"{outcome.rejection.detail}; fewer may read it now, so its last good chunks went"
         return replace(record, rejection=replace(outcome.rejection, detail=detail))
@@ -168,14 +173,6 @@ def _done(
         attributes=attributes,
         quality=before.quality,
     )
-
-
-def _kept_attributes(before: DocumentAttributes, now: DocumentAttributes) -> DocumentAttributes:
-    """Return what is known of a text that goes on serving, and who may read it by what is said now.
-
-    A document that failed before anything was known of it says nothing of who may read it.
-    """
-    return before if now == NO_ATTRIBUTES else replace(before, groups=now.groups)
 
 
 def _is_within(before: Groups, now: Groups) -> bool:

@@ -216,6 +216,8 @@ def find_parsed(
     """
     wanted = set(wanted)
     found: dict[tuple[str, str, str], str] = {}
+    if not wanted:
+        return found
     for entry in storage.list(f"{collection}/runs/"):
         if "/parsed/" not in entry.key or not entry.key.endswith(".json"):
             continue

@@ -137,6 +137,7 @@ def check_same_chunks(
         passed=before == after,
         message=f"{before[0]} live chunks in old shards, {after[0]} in new ones"
         + ("" if before == after else ", and they are not the same"),
+        protects="Compaction moves chunks and neither loses nor adds any.",
     )
 
 

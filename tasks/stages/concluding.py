@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from index_store.artifacts import read_artifact
-from index_store.catalog import Catalog
-from index_store.catalog_files import load_catalog
+from index_store.catalog_look import CatalogOutcomes, look_at_outcomes
 from index_store.embedders.prices import FREE_OF_CHARGE, Price
 from index_store.layout import report_key
 from index_store.log import CommitLog
@@ -30,6 +29,7 @@ from tasks.stages.spending import RunCost
 from tasks.stages.stretches import Stretch
 
 SHOWN_WARNINGS = 50
+NO_SOURCE = "no source was read: stored_text takes every text from the last version"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +78,8 @@ def conclude(
     manifest = None
     if version is not None:
         manifest = parse_manifest(read_artifact(storage, state.versions[version].manifest))
-    catalog = load_catalog(storage, manifest)
-    records = _notable(catalog)
-    rejections = tuple(_rejected(record) for record in records if record.rejection is not None)
+    outcomes = look_at_outcomes(storage, () if manifest is None else manifest.catalog)
+    rejections = rejected_documents(outcomes)
     return RunReport(
         run=options.run,
         began_at_ms=work.began_at_ms,
@@ -105,11 +104,11 @@ def conclude(
         seconds=work.seconds,
         promoted=version is not None and state.channels.get(PRODUCTION) == version,
         rejections=rejections,
-        without_chunks=tuple(record.uri for record in records if record.rejection is None),
-        quality=catalog.quality(),
-        poor=tuple(record.uri for record in catalog.poor()),
+        without_chunks=documents_without_chunks(outcomes),
+        quality=outcomes.quality,
+        poor=outcomes.poor,
         skipped=tuple((entry.uri, entry.reason) for entry in stored.skipped),
-        warnings=(*_due(manifest, options), *_warnings(work.outcomes)),
+        warnings=(*_told_to(options), *_due(manifest, options), *_warnings(work.outcomes)),
         findings=work.findings,
         timeline=work.timeline,
         figures=work.figures,
@@ -123,19 +122,14 @@ def store_report(storage: Storage, report: RunReport) -> None:
         storage.put(report_key(report.collection, report.version), data)
 
 
-def rejected_documents(catalog: Catalog) -> tuple[RejectedDocument, ...]:
+def rejected_documents(outcomes: CatalogOutcomes) -> tuple[RejectedDocument, ...]:
     """Return the standing rejections of a version, sorted by uri."""
-    return tuple(_rejected(record) for record in _notable(catalog) if record.rejection is not None)
+    return tuple(_rejected(record) for record in outcomes.notable if record.rejection is not None)
 
 
-def documents_without_chunks(catalog: Catalog) -> tuple[str, ...]:
+def documents_without_chunks(outcomes: CatalogOutcomes) -> tuple[str, ...]:
     """Return the documents of which the chunker kept nothing, sorted by uri."""
-    return tuple(record.uri for record in _notable(catalog) if record.rejection is None)
-
-
-def _notable(catalog: Catalog) -> list[DocumentRecord]:
-    """Return the documents that are rejected or have no chunk."""
-    return list(catalog.notable())
+    return tuple(record.uri for record in outcomes.notable if record.rejection is None)
 
 
 def _rejected(record: DocumentRecord) -> RejectedDocument:
@@ -181,6 +175,10 @@ def _chunks(manifest: Manifest | None, new_chunks: int) -> dict[str, int]:
         return {"total": 0, "new": 0, "dead": 0}
     counts = manifest.counts
     return {"total": counts.chunks_live, "new": new_chunks, "dead": counts.chunks_dead}
+
+
+def _told_to(options: RunOptions) -> tuple[str, ...]:
+    return (NO_SOURCE,) if options.change.stored_text else ()
 
 
 def _due(manifest: Manifest | None, options: RunOptions) -> tuple[str, ...]:

@@ -288,7 +288,7 @@ def _verdict_on_rejected(
         return Action.RETRY, f"rejected as {reason}, retry requested"
     if options.rebuild:
         return Action.RETRY, f"rejected as {reason}, {options.rebuild}"
-    if record.work_key != keys.attempt:
+    if not _holds(record, keys):
         return Action.RETRY, f"rejected as {reason}, parser, limits or sidecar differ"
     return Action.KEPT, f"rejected as {reason}, same content"
 
@@ -359,5 +359,9 @@ def _match_moves(
 
 
 def _holds(record: DocumentRecord, keys: WorkKeys) -> bool:
-    """Tell whether what became of a document would become of it today."""
-    return record.work_key == (keys.indexing if record.rejection is None else keys.attempt)
+    """Tell whether what became of a document would become of it today.
+
+    One that was parsed, and refused by the embedder, does not depend on limits either.
+    """
+    is_parsed = record.rejection is None or record.rejection.reason is Reason.EMBEDDING
+    return record.work_key == keys.attempt or (is_parsed and record.work_key == keys.indexing)

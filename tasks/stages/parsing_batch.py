@@ -1,7 +1,8 @@
 """Parse and chunk one batch of documents in the pool, and keep the result as a checkpoint.
 
 Invariants: every document of the batch ends as an outcome, in order of uri; what an earlier run
-finished is taken over, not done again; a document whose text is stored is not read.
+finished is taken over, not done again; a document whose text is stored is not read; when the
+embedder is another one, a document that fails comes with its last good text, for other vectors.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from index_store.attributes import NO_ATTRIBUTES, decode_attributes
-from index_store.chunk_table import StoredChunk
+from index_store.chunk_table import StoredChunk, stored_chunk
 from index_store.errors import CorruptArtifactError, NotFoundError
 from index_store.records import Reason, Rejection
 from index_store.storage.base import Storage
@@ -24,12 +25,13 @@ from tasks.stages.checkpoints import (
 )
 from tasks.stages.chunking.options import tokenizer_in
 from tasks.stages.fetching import local_copies
+from tasks.stages.last_good import is_emptied, kept_attributes
 from tasks.stages.parsing.isolation import ParsePool
 from tasks.stages.parsing.outcome import Outcome, rejected
 from tasks.stages.parsing.registry import parser_for, parser_identity
 from tasks.stages.sidecars.reading import NOBODY
 from tasks.stages.stored_text import StoredText
-from tasks.stages.work_items import BatchWork, WorkItem
+from tasks.stages.work_items import BatchWork, StoredRows, WorkItem
 
 FETCHERS = 16  # documents of a batch that are copied and parsed at the same time
 UNKNOWN_TIME_NS = -(1 << 62)  # 1823: no file is that old
@@ -73,11 +75,11 @@ def parse_batch(
             for item in items:
                 if item.uri in done:
                     document, rows = done.pop(item.uri)
-                    writer.add_stored(_moved(document, item, writer.rows), rows)
                 else:
-                    outcome = waiting.pop(item.uri).result()
-                    document = _document(item, outcome, writer.rows)
-                    writer.add(document, outcome.chunks or ())
+                    document, rows = _parsed(item, waiting.pop(item.uri).result())
+                if item.last_good is not None:
+                    document, rows = _or_last_good(document, rows, item.last_good, text)
+                writer.add_stored(_placed(document, writer.rows, len(rows)), rows)
             return store(writer)
     finally:
         for future in waiting.values():
@@ -130,7 +132,6 @@ def _from_version(items: Sequence[WorkItem], text: Callable[[], StoredText]) -> 
                 mtime_ns=item.mtime_ns,
                 content_hash=item.content_hash,
                 work_key=item.keys.indexing,
-                row_end=len(rows),
                 tokens=sum(row.chunk.tokens for row in rows),
                 attributes=decode_attributes(item.stored.attributes, f"work on {item.uri}"),
             )
@@ -146,9 +147,14 @@ def _from_checkpoint(storage: Storage, key: str, wanted: dict[str, WorkItem]) ->
             item = wanted.get(document.uri)
             if item is None or not _still_holds(document, item):
                 continue
-            has_rows = table is not None and document.row_end > document.row_start
+            # Rows of a rejected document are its last good text, and this run says if it stays.
+            has_rows = document.rejection is None and document.row_end > document.row_start
             rows = table.read(document.row_start, document.row_end) if has_rows and table else []
-            taken[document.uri] = (document, rows)
+            tokens = document.tokens if has_rows else 0
+            observed = replace(
+                document, size_bytes=item.size_bytes, mtime_ns=item.mtime_ns, tokens=tokens
+            )
+            taken[document.uri] = (observed, rows)
     return taken
 
 
@@ -161,17 +167,36 @@ def _still_holds(document: DocumentOutcome, item: WorkItem) -> bool:
     return same_work and document.rejection.attempts == item.attempt
 
 
-def _moved(document: DocumentOutcome, item: WorkItem, row_start: int) -> DocumentOutcome:
-    return replace(
+def _or_last_good(
+    document: DocumentOutcome,
+    rows: list[StoredChunk],
+    last_good: StoredRows,
+    text: Callable[[], StoredText],
+) -> tuple[DocumentOutcome, list[StoredChunk]]:
+    """Return a document that failed with its last good text, read by those who may now."""
+    if document.rejection is None or is_emptied(document.rejection):
+        return document, rows
+    known = decode_attributes(last_good.attributes, f"work on {document.uri}")
+    rows = text().chunks(document.uri, last_good)
+    kept = replace(
         document,
-        size_bytes=item.size_bytes,
-        mtime_ns=item.mtime_ns,
-        row_start=row_start,
-        row_end=row_start + document.row_end - document.row_start,
+        tokens=sum(row.chunk.tokens for row in rows),
+        attributes=kept_attributes(known, document.attributes),
     )
+    return kept, rows
 
 
-def _document(item: WorkItem, outcome: Outcome, row_start: int) -> DocumentOutcome:
+def _placed(document: DocumentOutcome, row_start: int, rows: int) -> DocumentOutcome:
+    return replace(document, row_start=row_start, row_end=row_start + rows)
+
+
+def _parsed(item: WorkItem, outcome: Outcome) -> tuple[DocumentOutcome, list[StoredChunk]]:
+    chunks = outcome.chunks or ()
+    rows = [stored_chunk(item.uri, number, chunk) for number, chunk in enumerate(chunks)]
+    return _document(item, outcome), rows
+
+
+def _document(item: WorkItem, outcome: Outcome) -> DocumentOutcome:
     chunks = outcome.chunks or ()
     rejection = _rejection(item, outcome)
     content_hash = _content_hash(item, outcome, rejection)
@@ -182,8 +207,6 @@ def _document(item: WorkItem, outcome: Outcome, row_start: int) -> DocumentOutco
         mtime_ns=item.mtime_ns if content_hash == item.content_hash else UNKNOWN_TIME_NS,
         content_hash=content_hash,
         work_key=item.keys.indexing if rejection is None else item.keys.attempt,
-        row_start=row_start,
-        row_end=row_start + len(chunks),
         tokens=sum(chunk.tokens for chunk in chunks),
         rejection=rejection,
         warnings=outcome.warnings,

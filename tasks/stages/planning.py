@@ -83,6 +83,8 @@ class Planned:
         chunker: Identity of the chunker that cuts what is parsed.
         keys: Identities of what is applied, by uri of every listed document of the plan.
         known: Catalog lines of the documents of the plan, by uri.
+        reembeds_last_good: Whether a document that fails keeps its last good text with vectors of
+            another embedder.
     """
 
     plan: Plan
@@ -91,6 +93,7 @@ class Planned:
     chunker: str
     keys: Mapping[str, WorkKeys]
     known: Mapping[str, DocumentRecord]
+    reembeds_last_good: bool = False
 
 
 def choose_base(storage: Storage, collection: str) -> Base:
@@ -176,14 +179,15 @@ def make_plan(options: RunOptions, base: Base, listing: Listing, embedder: Embed
 
     Raises:
         StoppedError: The tripwire: too many documents would vanish.
-        UsageError: All text shall be taken from the last version, and there is none.
+        UsageError: All text shall be taken from the last version, and there is none; or as
+            `chunker_of`.
     """
     change = options.change
-    chunker = chunker_of(options, base.manifest, embedder)
     rebuild = "full rebuild requested" if base.manifest is not None and change.full else ""
     reembed = "" if rebuild else _reembed_reason(base, embedder)
     if change.stored_text:
-        return _plan_stored_text(base, listing, chunker, reembed)
+        return _plan_stored_text(base, listing, reembed)
+    chunker = chunker_of(options, base.manifest, embedder)
     keys_of = _keys_by_kind(options, chunker)
     files, known, untouched = listing.files, {}, 0
     if rebuild or reembed:
@@ -214,7 +218,15 @@ def make_plan(options: RunOptions, base: Base, listing: Listing, embedder: Embed
         check_tripwire(
             plan, share=change.tripwire_share, min_documents=change.tripwire_min_documents
         )
-    return Planned(plan=plan, base=base, listing=listing, chunker=chunker, keys=keys, known=known)
+    return Planned(
+        plan=plan,
+        base=base,
+        listing=listing,
+        chunker=chunker,
+        keys=keys,
+        known=known,
+        reembeds_last_good=bool(reembed) and change.keep_last_good,
+    )
 
 
 def chunker_of(options: RunOptions, base: Manifest | None, embedder: EmbedderSpec) -> str:
@@ -228,13 +240,26 @@ def chunker_of(options: RunOptions, base: Manifest | None, embedder: EmbedderSpe
         options: What the run was told.
         base: Manifest of the version it builds on, None for a first run.
         embedder: Identity of the embedder of this run.
+
+    Raises:
+        UsageError: The tokenizer that the chunks were counted by is not installed here, and the
+            embedder is the one of the last version: every chunk would be paid for again.
     """
     own = chunker_identity(options.chunk, embedder.tokenizer)
     if base is None or options.change.full or base.chunker == own:
         return own
     tokenizer = tokenizer_in(base.chunker)
-    goes_on = chunker_identity(options.chunk, tokenizer) == base.chunker
-    return base.chunker if goes_on and find_tokenizer(tokenizer) is not None else own
+    if chunker_identity(options.chunk, tokenizer) != base.chunker:
+        return own
+    if find_tokenizer(tokenizer) is not None:
+        return base.chunker
+    if base.embedder.id == embedder.id:
+        raise UsageError(
+            f"the chunks of this collection are counted by the tokenizer {tokenizer}, which is not "
+            "installed here; install the embedder that it belongs to, or cut every document anew "
+            "with --full"
+        )
+    return own
 
 
 def waiting_version(options: RunOptions, planned: Planned) -> PublishedVersion | None:
@@ -250,11 +275,13 @@ def waiting_version(options: RunOptions, planned: Planned) -> PublishedVersion |
 
 
 def _reembed_reason(base: Base, embedder: EmbedderSpec) -> str:
-    is_other = base.manifest is not None and base.manifest.embedder.id != embedder.id
-    return "embedder differs" if is_other else ""
+    before = None if base.manifest is None else base.manifest.embedder
+    if before is None or before.id == embedder.id:
+        return ""
+    return f"embedder differs, it was {before.provider}/{before.model}"
 
 
-def _plan_stored_text(base: Base, listing: Listing, chunker: str, reembed: str) -> Planned:
+def _plan_stored_text(base: Base, listing: Listing, reembed: str) -> Planned:
     """Plan a run over the documents of the last version, none of which is looked at."""
     if base.manifest is None:
         raise UsageError(
@@ -264,8 +291,15 @@ def _plan_stored_text(base: Base, listing: Listing, chunker: str, reembed: str) 
     known = {record.uri: record for record in base.records()}
     plan = Plan(items=(), known=len(known), untouched=len(known))
     if reembed:
-        plan, chunker = reembed_catalog(known.values(), reembed), base.manifest.chunker
-    return Planned(plan=plan, base=base, listing=listing, chunker=chunker, keys={}, known=known)
+        plan = reembed_catalog(known.values(), reembed)
+    return Planned(
+        plan=plan,
+        base=base,
+        listing=listing,
+        chunker=base.manifest.chunker,
+        keys={},
+        known=known,
+    )
 
 
 def _hashes(files: Sequence[ListedFile], limits: Limits) -> dict[str, str | None]:

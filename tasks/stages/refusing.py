@@ -49,10 +49,7 @@ def _rejected(document: DocumentOutcome, reasons: list[str]) -> DocumentOutcome:
     if not reasons:
         return document
     told = f"{len(reasons)} of its chunks were refused: {reasons[0]}"
-    return replace(
-        document,
-        row_start=0,
-        row_end=0,
-        tokens=0,
-        rejection=Rejection(reason=Reason.EMBEDDING, detail=told),
-    )
+    refused = Rejection(reason=Reason.EMBEDDING, detail=told)
+    if document.rejection is not None:  # what was refused is its last good text
+        refused = replace(document.rejection, detail=f"{document.rejection.detail}; {told}")
+    return replace(document, row_start=0, row_end=0, tokens=0, rejection=refused)

@@ -193,12 +193,16 @@ def money(amount: float | None) -> str:
     return "unknown" if amount is None else f"{amount:,.6g}"
 
 
-def plan_markdown(plan: Plan) -> str:
-    """Return what a run will do: counts, then every change with its reason."""
+def plan_markdown(plan: Plan, *, kept: int) -> str:
+    """Return what a run will do: counts, then every change with its reason.
+
+    Args:
+        plan: What it will do.
+        kept: Documents that are kept as they are, which a stored plan has no items of.
+    """
     changes = [item for item in plan.items if item.action is not Action.KEPT]
-    parts = [
-        markdown_table(("action", "documents"), [(a, f"{n:,}") for a, n in plan.counts().items()]),
-    ]
+    counts = plan.counts() | {Action.KEPT.value: kept}
+    parts = [markdown_table(("action", "documents"), [(a, f"{n:,}") for a, n in counts.items()])]
     if changes:
         rows = [(item.uri, item.action.value, item.reason) for item in changes[:SHOWN_ITEMS]]
         parts.append(markdown_table(("document", "action", "reason"), rows))

@@ -75,6 +75,7 @@ def validate(
                 check="files",
                 passed=True,
                 message=f"{sum(1 for _ in manifest.artifacts)} files have their size and hash",
+                protects="Readers open the bytes that were written, or none.",
             ),
             _check_rows(storage, manifest),
             _check_text_left(manifest, losses),
@@ -96,7 +97,12 @@ def _check_rows(storage: Storage, manifest: Manifest) -> Finding:
     message = f"documents lay claim to {totals.chunks} chunks, {counts.chunks_live} are searchable"
     if found[1:] != told[1:]:
         message += f"; documents, rejected and tokens expected {told[1:]}, found {found[1:]}"
-    return Finding(check="catalog", passed=found == told, message=message)
+    return Finding(
+        check="catalog",
+        passed=found == told,
+        message=message,
+        protects="What is counted, searched and erased is the same set of documents.",
+    )
 
 
 def _check_text_left(manifest: Manifest, losses: Losses) -> Finding:
@@ -105,6 +111,7 @@ def _check_text_left(manifest: Manifest, losses: Losses) -> Finding:
         check="text",
         passed=now > 0 or losses.chunks_before == 0 or losses.allowed,
         message=f"{now} searchable chunks, {losses.chunks_before} in the version before",
+        protects="A collection that could answer never becomes one that holds nothing.",
     )
 
 
@@ -116,6 +123,7 @@ def _check_losses(losses: Losses) -> Finding:
         passed=few or losses.allowed,
         message=f"{losses.lost} of {losses.before} documents have no text any more, "
         f"{losses.share:.0%} may",
+        protects="Documents do not fall silent in numbers, be they gone, rejected or emptied.",
     )
 
 
@@ -130,6 +138,7 @@ def _told_recall(manifest: Manifest) -> list[Finding]:
                     check=f"recall {entry.id[:12]}",
                     passed=True,
                     message=f"{entry.search.recall} at efSearch {entry.ef_search}, {how}",
+                    protects="A graph answers only where it finds what exact search finds.",
                 )
             )
     return findings
@@ -156,4 +165,5 @@ def _check_self_search(
         check=f"self-search {entry.id[:12]}",
         passed=lost == 0,
         message=f"{len(asked) - lost} of {len(asked)} sampled chunks are found by their vector",
+        protects="Every chunk of a new shard can be reached by a search.",
     )

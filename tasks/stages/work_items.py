@@ -20,6 +20,9 @@ from tasks.stages.checkpoints import find_parsed
 from tasks.stages.diffing import Action, PlanItem, WorkKeys
 from tasks.stages.planning import Planned
 
+# Of a document whose text is stored: no run that parses takes it over for parsed and judged.
+NOT_PARSED = WorkKeys(indexing="", attempt="")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRows:
@@ -55,6 +58,7 @@ class WorkItem:
         checkpoint: Finished batch of an earlier run that holds it, or empty.
         sidecars: Paths of the files that describe it, the outermost folder's first.
         stored: Its chunks in the last version, when its text is taken from there.
+        last_good: Its chunks in the last version, when they get other vectors should it fail now.
     """
 
     uri: str
@@ -67,6 +71,7 @@ class WorkItem:
     checkpoint: str = ""
     sidecars: tuple[str, ...] = ()
     stored: StoredRows | None = None
+    last_good: StoredRows | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,16 +138,20 @@ def _row(item: WorkItem) -> dict[str, object]:
 
 
 def _item(row: Mapping[str, Any]) -> WorkItem:
-    stored = row["stored"]
     return WorkItem(
         **{
             **row,
             "path": os.fsdecode(bytes.fromhex(row["path"])),
             "sidecars": tuple(os.fsdecode(bytes.fromhex(each)) for each in row["sidecars"]),
             "keys": WorkKeys(**row["keys"]),
-            "stored": None if stored is None else StoredRows(**stored),
+            "stored": _rows(row["stored"]),
+            "last_good": _rows(row["last_good"]),
         }
     )
+
+
+def _rows(row: Mapping[str, Any] | None) -> StoredRows | None:
+    return None if row is None else StoredRows(**row)
 
 
 def _work_item(
@@ -171,7 +180,14 @@ def _work_item(
         attempt=attempt,
         checkpoint=checkpoint,
         sidecars=item.sidecars,
+        last_good=_last_good(item, planned),
     )
+
+
+def _last_good(item: PlanItem, planned: Planned) -> StoredRows | None:
+    before = planned.known.get(item.previous_uri or item.uri)
+    keeps = planned.reembeds_last_good and before is not None and before.chunks
+    return _stored_rows(before) if before is not None and keeps else None
 
 
 def _stored_item(item: PlanItem, record: DocumentRecord) -> WorkItem:
@@ -181,14 +197,18 @@ def _stored_item(item: PlanItem, record: DocumentRecord) -> WorkItem:
         size_bytes=item.size_bytes,
         mtime_ns=item.mtime_ns,
         content_hash=item.content_hash,
-        keys=WorkKeys(indexing=record.work_key, attempt=record.work_key),
-        stored=StoredRows(
-            shard=record.shard or "",
-            row_start=record.row_start,
-            row_end=record.row_end,
-            written_as=record.shard_uri,
-            attributes=encode_attributes(record.attributes),
-        ),
+        keys=NOT_PARSED,
+        stored=_stored_rows(record),
+    )
+
+
+def _stored_rows(record: DocumentRecord) -> StoredRows:
+    return StoredRows(
+        shard=record.shard or "",
+        row_start=record.row_start,
+        row_end=record.row_end,
+        written_as=record.shard_uri,
+        attributes=encode_attributes(record.attributes),
     )
 
 

@@ -7,7 +7,7 @@ every child process.
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from functools import cached_property
 
@@ -27,7 +27,8 @@ from tasks.stages.gating.expectation import Engine
 from tasks.stages.gating.gate import open_engine
 from tasks.stages.learned_limits import read_limits, write_limits
 from tasks.stages.night_rate import NightClocks, NightDesk
-from tasks.stages.parsing.isolation import ParsePool
+from tasks.stages.parsing.isolation import ParsePool, WorkerOptions
+from tasks.stages.parsing.limits import Limits
 from tasks.stages.planning import read_base
 from tasks.stages.plugged_chunker import worker_options
 from tasks.stages.probing import check_model, stored_fingerprint
@@ -35,6 +36,8 @@ from tasks.stages.purse import Purse
 from tasks.stages.run_options import EmbedOptions, NightOptions, RunOptions
 from tasks.stages.shard_making import Site
 from tasks.stages.stored_text import StoredText
+
+StartParsers = Callable[[int, Limits, WorkerOptions], ParsePool]
 
 
 def open_run_embedder(wanted: EmbedOptions) -> Embedder:
@@ -69,8 +72,22 @@ def run_price(embedder: Embedder, wanted: EmbedOptions) -> Price:
 class Workshop:
     """Opened resources of one run in one process; safe for threads."""
 
-    def __init__(self, options: RunOptions, *, storage: Storage | None = None) -> None:
+    def __init__(
+        self,
+        options: RunOptions,
+        *,
+        storage: Storage | None = None,
+        start_parsers: StartParsers = ParsePool,
+    ) -> None:
+        """Open nothing yet but the store.
+
+        Args:
+            options: What the run is told.
+            storage: The store when it is open already; None opens the one that `options` names.
+            start_parsers: Starts the parser processes, which `close` closes.
+        """
         self._options = options
+        self._start_parsers = start_parsers
         self.storage = open_storage(options.store) if storage is None else storage
         self._lock = threading.Lock()
         self._embed_lock = threading.Lock()
@@ -100,7 +117,7 @@ class Workshop:
             if self._closed:
                 raise StoppedError("the run was interrupted")
             if self._pool is None:
-                self._pool = ParsePool(
+                self._pool = self._start_parsers(
                     self._options.parse_workers,
                     self._options.limits,
                     worker_options(

@@ -9,6 +9,7 @@ import pytest
 from index_store.storage.remote import RemoteStorage
 from tests.support.command_line import CommandLine
 from tests.support.dask_cluster import DaskCluster, dask_cluster, kill
+from tests.support.ray_cluster import ray_cluster
 from tests.support.s3_servers import S3Server, moto
 from tests.support.small_sources import prose
 
@@ -41,6 +42,7 @@ def command(tmp_path: Path, s3: S3Server, prefect_url: str) -> CommandLine:
         "NIGHTPRESS_SOURCE": s3.url("documents"),
         "NIGHTPRESS_EMBEDDER": "hashing",
         "NIGHTPRESS_BATCH_DOCUMENTS": "5",
+        "NIGHTPRESS_GATE_ENGINE": "built-in",  # the other one takes seconds to load
     }
     return CommandLine(folder=home, environment=environment)
 
@@ -77,12 +79,27 @@ def test_a_killed_worker_costs_its_batches_only(
 ):
     alone, spread = s3.url("alone"), s3.url("spread")
     expected = command("run", "--store", alone, "--json").json
-    started = command.start(
-        "run", "--store", spread, "--runner", "dask", "--cluster", cluster.address, "--json"
-    )
+    on_cluster = ("--runner", "dask", "--cluster", cluster.address, "--json")
+    started = command.start("run", "--store", spread, *on_cluster, NIGHTPRESS_GATE_ENGINE="auto")
     started.wait_for("parse ")
     kill(cluster.workers[0])
     report = started.end().json
+    for name in ("documents", "chunks"):
+        assert report[name] == expected[name]
+    assert chunks(command, spread) == chunks(command, alone)
+
+
+@pytest.mark.soak
+def test_ray_finds_the_same_also_with_a_worker_killed(command: CommandLine, s3: S3Server):
+    pytest.importorskip("prefect_ray", reason="make soak installs it")
+    alone, spread = s3.url("alone"), s3.url("spread")
+    expected = command("run", "--store", alone, "--json").json
+    with ray_cluster(s3.environment()) as cluster:
+        on_cluster = ("--runner", "ray", "--cluster", cluster.address, "--json")
+        started = command.start("run", "--store", spread, *on_cluster)
+        started.wait_for("parse ")
+        cluster.kill_a_worker()
+        report = started.end().json
     for name in ("documents", "chunks"):
         assert report[name] == expected[name]
     assert chunks(command, spread) == chunks(command, alone)

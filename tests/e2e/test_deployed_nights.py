@@ -107,6 +107,7 @@ def test_a_schedule_runs_by_itself_and_a_broken_source_is_blocked_and_told(
     assert "collection:documents" in told["tags"]
     assert production(tmp_path) == version
     advice = {"artifacts": {"key": {"any_": ["documents-reindex-ended-early"]}}}
+    wait_for(lambda: bool(ask(service.url, "artifacts", advice)), "what the hook writes")
     assert "cannot be read" in str(ask(service.url, "artifacts", advice)[0]["data"])
 
 

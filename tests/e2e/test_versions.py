@@ -8,6 +8,7 @@ import pytest
 
 from flows import version_commands as commands
 from flows.console import ExitCode, exit_code
+from flows.looking import show_status
 from flows.settings import Settings
 from index_store.errors import CorruptArtifactError, NotFoundError, StoppedError
 from index_store.log import CommitLog
@@ -111,6 +112,12 @@ def test_what_a_gate_blocked_is_promoted_only_with_an_override(
     assert shown() == f"production is {third}; it was {second}\n"
     log = CommitLog(storage, COLLECTION)
     assert log.record(log.read().seq).change.reason == "override: we know (checks failed)"
+    show_status(settings, only=True, as_json=False)
+    assert shown().splitlines()[-1].endswith("UTC: override: we know (checks failed)")
+    show_status(settings, only=True, as_json=True)
+    (told,) = json.loads(shown())["collections"]
+    assert told["production_reason"] == "override: we know (checks failed)"
+    assert told["production_since_ms"] == log.record(log.read().seq).at_ms
     commands.promote_version(settings, third[:8], override="we know", as_json=False)
     assert shown() == f"production is {third} already\n"
     commands.promote_version(settings, second[:8], reason="", as_json=True)

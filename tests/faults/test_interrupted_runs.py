@@ -27,6 +27,7 @@ from tests.support.small_sources import (
     Searchable,
     again,
     options_for,
+    pdf,
     prose,
     searchable,
     texts_of,
@@ -145,14 +146,16 @@ def later_night(tmp_path_factory: pytest.TempPathFactory) -> Night:
 
 @pytest.fixture(scope="module")
 def other_embedder(tmp_path_factory: pytest.TempPathFactory) -> Night:
-    """A night whose documents get vectors of another embedder, but for one that changed."""
+    """A night with another embedder, on which a document changed and another one broke."""
     source = tmp_path_factory.mktemp("other")
     for number in range(10):
         write(source / f"{number}.txt", prose(f"topic {number}"))
+    write(source / "rules.pdf", pdf(prose("rules")))
     before, options = trusted("other-before"), options_for(source)
     earlier = replace(options.embed, spec=f"hashing:{DIMENSION // 2}", dimension=None)
     run_plainly(replace(options, embed=earlier), before)
     write(source / "0.txt", prose("changed topic"))
+    write(source / "rules.pdf", BROKEN_PDF)
     return night(source, before)
 
 

@@ -156,6 +156,7 @@ def test_prefect_is_quiet_and_silent_but_heeds_the_person():
     assert environment["PREFECT_SERVER_LOGGING_LEVEL"] == "DEBUG"
     assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     assert environment["DO_NOT_TRACK"] == "1"
+    assert environment["RAY_USAGE_STATS_ENABLED"] == "0"
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():

@@ -67,13 +67,36 @@ def test_a_channel_without_an_address_has_no_automation():
     }
     assert names == {"nightpress-unresponsive", "nightpress-too-long"}
     told = settings(
-        notify_slack="https://hooks.slack.com/services/A/B/C", notify_email="mailto://x"
+        notify_slack="https://hooks.slack.com/services/A/B/C",
+        notify_email="mailtos://user:word@smtp.example",
     )
     plan = plan_deployment(told, DeployOptions(file=FILE))
     assert {each["name"] for each in plan.automations} - names == {
         "nightpress-slack-ended-early", "nightpress-slack-late",
         "nightpress-email-ended-early", "nightpress-email-late",
     }  # fmt: skip
+
+
+def test_a_mail_is_plain_text_unless_its_address_says_otherwise():
+    post = "mailtos://user:word@smtp.example"
+    to = f"{post}?to=ops@press.example"
+    for told, kept in {
+        post: f"{post}?format=text",
+        to: f"{to}&format=text",
+        f"{to}&format=html": f"{to}&format=html",
+        "json://127.0.0.1/told": "json://127.0.0.1/told",
+    }.items():
+        plan = plan_deployment(settings(notify_email=told), DeployOptions(file=FILE))
+        assert plan.blocks == {"slack-webhook/nightpress-email": kept}
+
+
+@pytest.mark.parametrize("channel", ["notify_email", "notify_slack"])
+def test_an_address_that_leads_nowhere_is_refused_without_being_shown(
+    channel: str, caplog: pytest.LogCaptureFixture
+):
+    with pytest.raises(UsageError, match=f"{channel} is no address .* it looks like") as refused:
+        plan_deployment(settings(**{channel: f"mailtos://{SECRET}@"}), DeployOptions(file=FILE))
+    assert SECRET not in str(refused.value) + caplog.text
 
 
 def test_one_writer_at_a_time_and_the_next_one_waits():
@@ -91,6 +114,11 @@ def test_answers_are_evaluated_where_there_are_questions():
     asked = plan_deployment(settings(golden_questions="/q.yaml"), DeployOptions(file=FILE))
     assert {each.flow for each in asked.deployments} == {"reindex", "compact", "expire", "evaluate"}
     assert {each.flow for each in without.deployments} == {"reindex", "compact", "expire"}
+
+
+def test_no_schedule_is_made_of_runs_that_read_no_source():
+    with pytest.raises(UsageError, match="stored_text"):
+        plan_deployment(settings(stored_text=True), DeployOptions(file=FILE))
 
 
 def test_flags_win_over_the_file():

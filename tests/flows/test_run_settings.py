@@ -14,6 +14,7 @@ from flows.search_filters import AskedHits, shown_hits
 from flows.secret_blocks import with_key
 from flows.serving import rerank_options
 from flows.settings import Settings, load_settings
+from index_store.embedders.registry import open_embedder
 from index_store.embedders.remote.options import OtherEmbedder
 from index_store.errors import UsageError
 from index_store.search_options import AdaptiveK
@@ -241,6 +242,26 @@ def test_an_embedder_that_is_reached_otherwise_has_its_own_address_and_key(tmp_p
     assert by_value.other == replace(expected, key=SecretStr("k"))
 
 
+def test_the_key_of_one_provider_is_not_sent_to_another_that_made_a_version():
+    told = {"embedder": "mistral", "embed_api_key": SecretStr("of mistral")}
+    alone = remote_options(Settings(**told))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="set embed_other to openai"):
+        open_embedder("openai:new@24", remote=alone)
+    both = remote_options(Settings(**told, embed_other="openai"))  # type: ignore[arg-type]
+    open_embedder("openai:new@24", remote=both).close()
+    open_embedder("mistral:mistral-embed@1024", remote=alone).close()
+    open_embedder("hashing:24", remote=alone).close()
+    # Who names no provider has one key, for whatever made the version.
+    unnamed = remote_options(Settings(embed_api_key=SecretStr("of openai")))
+    assert unnamed.for_embedder("openai:new@24").key == SecretStr("of openai")
+
+
+def test_an_embedder_cannot_be_its_own_other_one():
+    with pytest.raises(UsageError, match=r"embed_other 'openai' .* embedder 'openai:new'"):
+        remote_options(Settings(embedder="openai:new", embed_other="openai"))
+    remote_options(Settings(embedder="openai:new", embed_other="openai:old"))
+
+
 def test_mistral_is_known_by_its_own_key_beside_any_other_embedder():
     key = SecretStr("of mistral")
     beside = remote_options(Settings(embedder="openai:new", mistral_api_key=key))
@@ -256,8 +277,9 @@ def test_an_address_with_a_password_is_refused_by_the_name_of_its_setting():
 
 
 def test_all_text_from_the_sources_and_none_of_it_is_refused():
-    with pytest.raises(UsageError, match="set one of them"):
-        run_options(Settings(full=True, stored_text=True), "run-1")
+    for name in ("full", "retry_rejected"):
+        with pytest.raises(UsageError, match=f"{name} parses .* set one of them"):
+            run_options(Settings(**{name: True}, stored_text=True), "run-1")  # type: ignore[arg-type]
 
 
 def test_zero_workers_and_threads_mean_one_per_available_core():

@@ -16,6 +16,8 @@ from prefect.settings import Settings
 
 from flows.prefect_environment import prepare_prefect
 
+from retriever.routes.gate import OPEN_PATHS
+
 BIN = Path(sys.executable).parent
 VARIABLE = re.compile(r"\$\{(\w+)(?::?[-?][^}]*)?\}")
 OPERATORS = ("monitoring.coreos.com/", "cert-manager.io/", "argoproj.io/")
@@ -34,7 +36,7 @@ def rendered(files: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         pytest.skip("kubectl is not installed")
     folder = tmp_path_factory.mktemp("kubernetes")
     made = {}
-    for name in ("base", "example"):
+    for name in ("base", "example", "open-webui"):
         made[name] = folder / f"{name}.yaml"
         done = subprocess.run(
             ["kubectl", "kustomize", files / "kubernetes" / name],
@@ -94,7 +96,7 @@ def test_the_compose_file_says_what_the_specification_allows(files: Path):
         assert services[name]["cap_drop"] == ["ALL"]
 
 
-@pytest.mark.parametrize("name", ["base", "example"])
+@pytest.mark.parametrize("name", ["base", "example", "open-webui"])
 def test_manifests_fit_the_schemas_of_kubernetes(rendered: dict[str, Path], name: str):
     done = subprocess.run(
         [BIN / "kubernetes-validate", "--strict", rendered[name]],
@@ -105,10 +107,11 @@ def test_manifests_fit_the_schemas_of_kubernetes(rendered: dict[str, Path], name
     assert all(any(group in line for group in OPERATORS) for line in unknown), unknown
 
 
-@pytest.mark.parametrize("name", ["base", "example"])
+@pytest.mark.parametrize("name", ["base", "example", "open-webui"])
 def test_pods_run_without_rights_and_with_bounds(rendered: dict[str, Path], name: str):
     found = pods(rendered[name])
-    assert found.keys() == {"postgres", "prefect", "worker", "retriever", "deploy"}
+    ours = {"postgres", "prefect", "worker", "retriever", "deploy"}
+    assert found.keys() == ({"postgres"} if name == "open-webui" else ours)
     for pod in found.values():
         assert pod["securityContext"]["runAsNonRoot"]
         assert pod["automountServiceAccountToken"] is False
@@ -119,9 +122,38 @@ def test_pods_run_without_rights_and_with_bounds(rendered: dict[str, Path], name
             assert {mount["name"] for mount in container["volumeMounts"]} <= named
             assert not container["image"].endswith(":latest")
             assert ":" in container["image"]
-    (retriever,) = found["retriever"]["containers"]
-    assert retriever["readinessProbe"]["httpGet"]["path"] == "/readyz"
-    assert {"livenessProbe", "startupProbe"} <= retriever.keys()
+
+
+def test_a_night_that_is_a_pod_may_talk_to_what_a_worker_may(
+    files: Path, rendered: dict[str, Path]
+):
+    pool = yaml.safe_load((files / "work_pools" / "kubernetes.yaml").read_text())
+    night = pool["job_configuration"]["job_manifest"]["spec"]["template"]["metadata"]["labels"]
+    made = objects(rendered["base"])
+    policies = {each["metadata"]["name"]: each["spec"] for each in made if "Policy" in each["kind"]}
+    (allowed,) = policies["worker"]["podSelector"]["matchExpressions"]
+    assert night[allowed["key"]] in allowed["values"]
+    (clients,) = policies["prefect"]["ingress"]
+    assert {"podSelector": {"matchLabels": night}} in clients["from"]
+    assert night.items().isdisjoint(
+        label for pod in made if pod["kind"] == "Deployment"
+        for label in pod["spec"]["selector"]["matchLabels"].items()
+    ), "no Deployment takes it for a pod of its own"  # fmt: skip
+
+
+def test_probes_ask_what_the_retriever_answers_without_a_key(
+    files: Path, rendered: dict[str, Path]
+):
+    (container,) = pods(rendered["base"])["retriever"]["containers"]
+    kinds = ("startupProbe", "readinessProbe", "livenessProbe")
+    asked = {container[kind]["httpGet"]["path"] for kind in kinds}
+    image = (files / "docker" / "retriever.Dockerfile").read_text()
+    asked |= set(re.findall(r"127\.0\.0\.1:8080(/\w+)", image))
+    monitors = yaml.safe_load_all(
+        (files / "kubernetes/components/monitoring/service-monitor.yaml").read_text()
+    )
+    asked |= {each["path"] for each in next(monitors)["spec"]["endpoints"]}
+    assert asked == {"/livez", "/readyz", "/metrics"} <= OPEN_PATHS
 
 
 def test_a_store_in_s3_needs_no_volume_where_it_is_read(rendered: dict[str, Path]):
@@ -137,6 +169,37 @@ def test_a_store_in_s3_needs_no_volume_where_it_is_read(rendered: dict[str, Path
 def test_what_is_secret_is_only_named(rendered: dict[str, Path]):
     for path in rendered.values():
         assert not [each for each in objects(path) if each["kind"] == "Secret"]
+
+
+def secrets_named(value: object) -> set[tuple[str, str]]:
+    """Every (Secret, key) below `secretKeyRef`; an empty key where a Secret is taken whole."""
+    if isinstance(value, list):
+        return set().union(*map(secrets_named, value))
+    if not isinstance(value, dict):
+        return set()
+    found = set().union(*map(secrets_named, value.values()))
+    for name in ("secretKeyRef", "secretRef"):
+        named = value.get(name)
+        if named and not named.get("optional"):
+            found.add((named["name"], named.get("key", "")))
+    return found
+
+
+def test_every_secret_that_is_named_has_an_example(files: Path, rendered: dict[str, Path]):
+    kubernetes = files / "kubernetes"
+    examples = [*kubernetes.glob("*.example.yaml"), *kubernetes.glob("*/*.example.yaml")]
+    offered = {
+        (each["metadata"]["name"], key)
+        for path in examples
+        for each in objects(path)
+        for key in ("", *each["stringData"])
+    }
+    values = yaml.safe_load((files / "argocd" / "open-webui-values.yaml").read_text())
+    named = secrets_named([values, *(objects(path) for path in rendered.values())])
+    named |= {("open-webui", values["openaiApiKeyExistingSecretKey"])}
+    named |= {("open-webui", values["sso"]["oidc"][key]) for key in values["sso"]["oidc"]
+              if key.endswith("SecretKey")}  # fmt: skip
+    assert named <= offered, named - offered
 
 
 def test_open_webui_is_told_what_its_chart_reads(files: Path):

@@ -26,6 +26,12 @@ def read_lock(path: Path) -> dict[str, str]:
     return pins
 
 
+def pins_of(path: Path) -> set[str]:
+    """Every pin of a lock with its hashes, as written."""
+    lines = [line for line in path.read_text().splitlines(keepends=True) if line[0] != "#"]
+    return set(re.split(r"^(?=\S)", "".join(lines).rstrip() + "\n", flags=re.MULTILINE)) - {""}
+
+
 def requirements_of(root: Path, *extras: str) -> list[Requirement]:
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     lines = list(project["dependencies"])
@@ -38,7 +44,7 @@ def requirements_of(root: Path, *extras: str) -> list[Requirement]:
 def test_every_pin_is_exact_and_hashed(root: Path, name: str):
     text = (root / "requirements" / name).read_text()
     assert read_lock(root / "requirements" / name)
-    pins = re.split(r"^(?=\S)", text, flags=re.MULTILINE)
+    pins = pins_of(root / "requirements" / name)
     unhashed = [pin for pin in pins if "==" in pin and "--hash=sha256:" not in pin]
     assert unhashed == []
     assert "://" not in text
@@ -65,6 +71,12 @@ def test_tests_run_with_the_versions_that_are_shipped(root: Path):
     for lock in ("runtime.txt", "retriever.txt"):
         for name, version in read_lock(root / "requirements" / lock).items():
             assert dev.get(name) == version, f"{lock}: {name}"
+
+
+def test_a_pin_has_the_same_hashes_in_every_lock(root: Path):
+    dev = pins_of(root / "requirements" / "dev.txt")
+    for lock in ("runtime.txt", "retriever.txt"):
+        assert pins_of(root / "requirements" / lock) <= dev
 
 
 def test_the_retriever_needs_neither_prefect_nor_parsers(root: Path):

@@ -20,8 +20,12 @@ SETTINGS = re.compile(r"<!-- settings:.*?-->\n(.*)<!-- /settings -->", re.DOTALL
 LINK = re.compile(r"\]\((?!http)([^)#]+)\)")
 SERVING = "make serve"
 # The demo takes every default, which is what it is for. What comes after it shows that the commands
-# work, not the embedder and the gates once more.
-CHEAP = {"NIGHTPRESS_EMBEDDER": "hashing", "NIGHTPRESS_GATE_ENGINE": "built-in"}
+# work, not the embedder, the gates and two dozen parsers once more.
+CHEAP = {
+    "NIGHTPRESS_EMBEDDER": "hashing",
+    "NIGHTPRESS_GATE_ENGINE": "built-in",
+    "NIGHTPRESS_EXTENSIONS": ".txt:.md:.pdf",
+}
 
 WaitUntilReady = Callable[[str, "subprocess.Popen[bytes]"], None]
 

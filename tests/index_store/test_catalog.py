@@ -16,7 +16,7 @@ from index_store.attributes import DocumentAttributes
 from index_store.catalog import Catalog, plan_parts
 from index_store.catalog_codec import decode_part, encode_part, lines_table
 from index_store.catalog_files import load_catalog, store_changes
-from index_store.catalog_look import find_documents, look
+from index_store.catalog_look import find_documents, look, look_at_outcomes
 from index_store.errors import CorruptArtifactError, UsageError
 from index_store.manifest import CatalogPart, Manifest
 from index_store.records import DocumentRecord, Quality, Reason, Rejection
@@ -108,17 +108,11 @@ def test_a_part_written_before_there_were_attributes_is_read_and_merged(base: Ma
     assert list(catalog_of(storage, parts, base).records()) == [record("a"), record("c")]
     assert find_documents(storage, parts, ["c"]) == {"c": record("c")}
     assert look(storage, parts).num_rows == 2
+    assert look_at_outcomes(storage, parts).quality == {}
     judged = replace(record("b"), quality=Quality.GOOD)
     merged = store_changes(storage, "docs", parts, [judged], ["c"])
     assert len(merged) == 1
     assert list(catalog_of(storage, merged, base).records()) == [record("a"), judged]
-
-
-def test_notable_documents_are_told(base: Manifest):
-    storage = MemoryStorage("notable")
-    empty = replace(record("none"), row_start=0, row_end=0, shard_uri="", shard=None)
-    parts = store_changes(storage, "docs", (), [record("a"), REFUSED, empty], [])
-    assert list(catalog_of(storage, parts, base).notable()) == [REFUSED, empty]
 
 
 def test_documents_of_shards_are_told(base: Manifest):

@@ -12,16 +12,24 @@ from index_store.artifacts import store_artifact
 from index_store.catalog import Catalog
 from index_store.catalog_codec import decode_part, encode_part, lines_table
 from index_store.catalog_files import store_changes
-from index_store.catalog_look import CatalogTotals, catalog_totals, find_documents, look
+from index_store.catalog_look import (
+    CatalogOutcomes,
+    CatalogTotals,
+    catalog_totals,
+    find_documents,
+    look,
+    look_at_outcomes,
+)
 from index_store.errors import CorruptArtifactError
 from index_store.manifest import CatalogPart
-from index_store.records import DocumentRecord, Reason, Rejection
+from index_store.records import DocumentRecord, Quality, Reason, Rejection
 from index_store.storage.base import Storage
 from index_store.storage.folder import FolderStorage
 from index_store.storage.memory import MemoryStorage
 
 REJECTION = Rejection(reason=Reason.TIMEOUT, detail="after 120 s")
 NAMES = tuple("abcdefgh")
+QUALITIES = (None, Quality.GOOD, Quality.POOR)
 
 
 def record(uri: str, chunks: int, *, rejected: bool = False) -> DocumentRecord:
@@ -36,6 +44,7 @@ def record(uri: str, chunks: int, *, rejected: bool = False) -> DocumentRecord:
         shard="5" * 64 if chunks else None,
         shard_uri=uri,
         tokens=10 * chunks,
+        quality=QUALITIES[chunks % len(QUALITIES)],
     )
 
 
@@ -92,6 +101,16 @@ def test_it_agrees_with_the_whole_catalog(nights: list[Night]):
         rejected=rejected,
         chunks=sum(known.chunks for known in records.values()),
         tokens=sum(known.tokens for known in records.values()),
+    )
+    found = [known.quality.value for known in records.values() if known.quality]
+    assert look_at_outcomes(storage, parts) == CatalogOutcomes(
+        notable=tuple(
+            records[uri]
+            for uri in sorted(records)
+            if records[uri].rejection is not None or not records[uri].chunks
+        ),
+        quality={name: found.count(name) for name in found},
+        poor=tuple(uri for uri in sorted(records) if records[uri].quality is Quality.POOR),
     )
 
 

@@ -35,6 +35,7 @@ from tasks.stages.run_files import read_plan, remove_run, remove_stale_runs
 from tasks.stages.run_options import RunOptions
 from tasks.stages.sharding import BatchSize, plan_shards
 from tasks.validate import validate_candidate
+from tests.support.kept_parsers import kept_parsers
 
 
 @dataclass(slots=True)
@@ -65,7 +66,7 @@ def run_plainly(
     """
     trace = Trace() if trace is None else trace
     storage = open_storage(options.store) if storage is None else storage
-    with resources(options, storage=storage):
+    with resources(options, storage=storage, start_parsers=kept_parsers):
         plan = trace.plan = plan_run.fn(options, scan_sources.fn(options))
         meanwhile()
         if plan.is_empty:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import yaml
 
@@ -70,11 +71,12 @@ class PrefectService:
             found = json.load(answer)["id"]
         request = urllib.request.Request(  # noqa: S310 - our own server
             f"{self.url}/deployments/{found}/create_flow_run",
-            data=json.dumps(body).encode(),
+            data=json.dumps({"idempotency_key": uuid4().hex, **body}).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            return str(json.load(answer)["id"])
+        made: list[str] = []
+        wait_for(lambda: _asked(request, made), "a server whose database is not busy")
+        return made[0]
 
 
 @contextlib.contextmanager
@@ -148,6 +150,17 @@ def kill_all(process: "subprocess.Popen[bytes]") -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
     process.wait()
+
+
+def _asked(request: urllib.request.Request, made: list[str]) -> bool:
+    """Ask once, as Prefect's own client does again after 503: its database was locked."""
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own server
+            made.append(str(json.load(answer)["id"]))
+    except urllib.error.HTTPError as error:
+        if error.code != 503:
+            raise
+    return bool(made)
 
 
 def _answers(url: str) -> bool:

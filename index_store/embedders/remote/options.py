@@ -92,6 +92,7 @@ class RemoteOptions:
         fallback_after_s: Seconds for which an address may be out of reach before the next is asked.
         prices: Prices of single models, which go before the list prices known here.
         other: An embedder that is reached otherwise, as while one takes the place of another.
+        provider: Whose address and key these are; empty when they are for whoever is asked.
     """
 
     base_url: str = ""
@@ -112,14 +113,24 @@ class RemoteOptions:
     fallback_key: SecretStr | None = None
     fallback_after_s: float = 60.0
     other: OtherEmbedder | None = None
+    provider: str = ""
 
     def for_embedder(self, spec: str) -> "RemoteOptions":
         """Return how the embedder that `spec` names is reached.
 
         Nothing that is known of one provider alone is used for the other: neither address and key
         nor what it allows and costs.
+
+        Raises:
+            UsageError: It is another provider's, and nothing is known of how that is reached.
         """
         if self.other is None or not self.other.is_meant_by(spec):
+            provider = spec.partition(":")[0]
+            if self.provider not in ("", provider):
+                raise UsageError(
+                    f"how {spec} is reached is not known, and no provider gets the key of another; "
+                    f"set embed_other to {provider}, and embed_other_key"
+                )
             return self
         return RemoteOptions(
             base_url=self.other.base_url,

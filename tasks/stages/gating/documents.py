@@ -4,6 +4,7 @@ Invariants: a document that goes by another name now, with the same content, is 
 few documents is not known, since one of them would decide it.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -56,6 +57,7 @@ def inventory(lines: Lines) -> Frame:
         kept_share=_share(pc.sum(kept).as_py() or 0, len(had), FEW),
         growth=now / before if before >= FEW_FOR_GROWTH else None,
         poor_share_rise=_poor_share_rise(lines),
+        language_shift=_language_shift(lines),
     )
 
 
@@ -109,6 +111,7 @@ def changes(lines: Lines) -> Frame:
     told = rewritten.filter(spoke)
     before, now = pc.sum(told.column("tokens")).as_py(), pc.sum(told.column("tokens_now")).as_py()
     return one_row(
+        changed_share=_share(_with_chunks(rewritten).num_rows, _with_chunks(both).num_rows, FEW),
         tokens_ratio=now / before if told.num_rows >= FEW_CHANGED else None,
         language_changed_share=_language_changed(told),
         **_attributes_lost(both),
@@ -119,6 +122,24 @@ def _poor_share_rise(lines: Lines) -> float | None:
     """Return by how much the share of poor documents rose, of those that can be found."""
     before, now = _poor_share(lines.before), _poor_share(lines.now)
     return None if before is None or now is None else now - before
+
+
+def _language_shift(lines: Lines) -> float | None:
+    """Return the share of documents by which the mix of languages moved, of those that are known.
+
+    It is 0 for the same mix and 1 when no language is left that there was.
+    """
+    before, now = _languages(lines.before), _languages(lines.now)
+    had, have = before.total(), now.total()
+    if min(had, have) < FEW:
+        return None
+    return sum(abs(before[each] / had - now[each] / have) for each in before | now) / 2
+
+
+def _languages(table: pa.Table) -> Counter[object]:
+    """Count the documents of each language among those that can be found."""
+    found = _attribute(_with_chunks(table).column("attributes"), "language")
+    return Counter(language for language in found if language)
 
 
 def _poor_share(table: pa.Table) -> float | None:

@@ -112,6 +112,14 @@ def _documents(options: GateOptions, *, gone: Severity) -> tuple[Expectation, ..
             "garbled ones.",
         ),
         Expectation(
+            name="inventory/languages",
+            column="language_shift",
+            most=0.3,
+            severity=Severity.WARN,
+            protects="The mix of languages that readers ask in stays, also where documents come "
+            "and go under new names.",
+        ),
+        Expectation(
             name="folders/kept",
             column="kept_share",
             least=0.1,
@@ -160,6 +168,13 @@ def _outcomes(*, usual: Severity) -> tuple[Expectation, ...]:
 
 def _changes() -> tuple[Expectation, ...]:
     return (
+        Expectation(
+            name="changes/budget",
+            column="changed_share",
+            most=0.5,
+            severity=Severity.WARN,
+            protects="A night that rewrites most of a collection is looked at by somebody.",
+        ),
         Expectation(
             name="changes/tokens",
             column="tokens_ratio",

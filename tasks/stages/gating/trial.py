@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from index_store.embedder import Embedder
-from index_store.embedders.registry import COMPUTED_HERE, REMOTE, spec_string
+from index_store.embedders.registry import COMPUTED_HERE, spec_string
 from index_store.embeddings import EmbeddingStore
 from index_store.errors import StoppedError, TransientError, UsageError
 from index_store.log_records import PublishedVersion
@@ -127,13 +127,8 @@ def _open_live(spec: str, embed: EmbedOptions) -> Embedder:
         UsageError: There is none of this name, or it is another provider's and nothing is known of
             how that is reached: one provider's key is not sent to another.
     """
-    provider, other = spec.partition(":")[0], embed.remote.other
-    is_foreign = provider in REMOTE and provider != embed.spec.partition(":")[0]
-    if is_foreign and (other is None or not other.is_meant_by(spec)):
-        raise UsageError(
-            f"it was embedded by {spec}; set embed_other to {provider}, and embed_other_key"
-        )
-    remote = replace(embed.remote, fallbacks=())
+    provider = embed.spec.partition(":")[0]
+    remote = replace(embed.remote, fallbacks=(), provider=provider)
     return open_run_embedder(
         replace(embed, spec=spec, dimension=None, threads=1, remote=remote, budget=None)
     )

@@ -9,9 +9,9 @@ from collections import Counter
 from tasks.stages.morning.comparing import Compared, compare_nights, compare_stages, stages_line
 from tasks.stages.morning.night_picture import night_svg
 from tasks.stages.morning.nights_picture import nights_svg
-from tasks.stages.morning.page import Morning, commands, verdict
+from tasks.stages.morning.page import WHERE_TYPED, Morning, commands, verdict
 from tasks.stages.morning.retrying import retry_command
-from tasks.stages.morning.words import clock, moment
+from tasks.stages.morning.words import clock, measured, moment
 from tasks.stages.remedies import remedy
 from tasks.stages.reporting import (
     SHOWN_ITEMS,
@@ -37,7 +37,7 @@ def summary_markdown(morning: Morning) -> str:
         f"Began {moment(report.began_at_ms)}, took {clock(morning.record.took_s)}.",
         _compared(compare_nights(morning.record, morning.before)),
         f"Stages: {stages_line(morning.record, morning.before) or 'none'}.",
-        f"```\n{typed}\n```" if typed else "",
+        f"```\n{typed}\n```\n\n{WHERE_TYPED}" if typed else "",
         cost_markdown(report.cost),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -57,8 +57,7 @@ def stopped_markdown(record: RunRecord) -> str:
 
 def quality_markdown(report: RunReport) -> str:
     """Return what was measured and every check, those that failed first."""
-    figures = {name: f"{count:,}" for name, count in report.quality.items()}
-    figures |= {name: f"{value:.3f}" for name, value in report.figures.items()}
+    figures = measured(report.quality, report.figures)
     rows = [
         (entry.check, entry.result, entry.message, entry.protects)
         for entry in sorted(report.findings, key=lambda each: (each.passed, not each.blocks))
@@ -86,6 +85,7 @@ def rejections_markdown(report: RunReport) -> str:
         (entry.uri, entry.reason, entry.detail, str(entry.attempts))
         for entry in report.rejections[:SHOWN_ITEMS]
     ]
+    parts.append(WHERE_TYPED)
     parts.append(markdown_table(("document", "reason", "detail", "attempts"), rows))
     return "\n\n".join(parts + and_more(len(report.rejections))) + "\n"
 

@@ -4,13 +4,8 @@ It stands for the Data Docs of Great Expectations, whose pages load parts from o
 """
 
 from tasks.stages.morning.html import Markup, details, table, tag
+from tasks.stages.morning.words import measured
 from tasks.stages.reporting import Finding, RunReport
-
-QUALITIES = {
-    "good": "documents whose text came out well",
-    "poor": "documents whose text came out poor",
-    "none": "documents without text",
-}
 
 
 def gates(report: RunReport, *, names: bool) -> Markup:
@@ -39,15 +34,9 @@ def gates(report: RunReport, *, names: bool) -> Markup:
 
 
 def _figures(report: RunReport) -> Markup:
-    quality = {
-        told: f"{report.quality[name]:,}"
-        for name, told in QUALITIES.items()
-        if name in report.quality
-    }
-    figures = {name.replace("_", " "): f"{value:.3f}" for name, value in report.figures.items()}
     cards = [
         tag("div", tag("span", name), tag("b", value), css="card")
-        for name, value in {**quality, **figures}.items()
+        for name, value in measured(report.quality, report.figures).items()
     ]
     return tag("div", *cards, css="cards") if cards else Markup()
 

@@ -114,6 +114,12 @@ def verdict(report: RunReport) -> tuple[str, str]:
     return f"All {len(report.findings)} checks passed", "good"
 
 
+WHERE_TYPED = (
+    "Typed where NIGHTPRESS_STORE and NIGHTPRESS_SOURCE are set as on the worker; elsewhere with "
+    "--store and --source."
+)
+
+
 def commands(report: RunReport) -> tuple[str, ...]:
     """Return what a person may want to type next."""
     if report.version is None or report.unchanged:
@@ -159,6 +165,7 @@ def _summary(morning: Morning) -> Markup:
         tag("div", *cards, css="cards"),
         tag("nav", *(tag("a", name, href=f"#{place}") for place, name in (*links, *more))),
         tag("pre", *(tag("code", line) + Markup("\n") for line in commands(report))),
+        tag("p", WHERE_TYPED if commands(report) else "", css="soft"),
         tag("p", stages_line(morning.record, morning.before), css="soft"),
         details("Beside the nights before", _compared(rows), tag("p", price_line(report.cost))),
     )

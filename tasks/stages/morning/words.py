@@ -1,6 +1,13 @@
 """Numbers and times as people read them; pure."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+
+QUALITIES = {
+    "good": "documents whose text came out well",
+    "poor": "documents whose text came out poor",
+    "none": "documents without text",
+}
 
 
 def clock(seconds: float) -> str:
@@ -29,3 +36,14 @@ def amount(value: float) -> str:
     if value == int(value):
         return f"{int(value):,}"
     return f"{value:,.4g}"
+
+
+def measured(quality: Mapping[str, int], figures: Mapping[str, float]) -> dict[str, str]:
+    """Return what was measured of a version by names that people read.
+
+    Args:
+        quality: Documents by what their text is worth.
+        figures: Measured by gates.
+    """
+    told = {words: f"{quality[name]:,}" for name, words in QUALITIES.items() if name in quality}
+    return told | {name.replace("_", " "): f"{value:.3f}" for name, value in figures.items()}

@@ -1,4 +1,5 @@
 import hashlib
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -50,6 +51,25 @@ def test_another_process_makes_the_same_bytes(embedder: OfflineEmbedder):
         [sys.executable, "-c", program, *TEXTS], check=True, capture_output=True, text=True
     )
     assert answer.stdout.strip() == hashlib.sha256(embedder.embed(TEXTS).tobytes()).hexdigest()
+
+
+def test_the_runtime_keeps_no_telemetry(tmp_path: Path):
+    """Where it keeps any, it writes a device's id and a queue of events, and looks a host up."""
+    silenced = ("ORT_", "XDG_", "CI", "GITHUB_", "TF_BUILD", "BUILD_", "JENKINS_", "PYTEST_")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(silenced)}
+    program = (
+        "from index_store.embedders.offline import OfflineEmbedder;"
+        "OfflineEmbedder(threads=1).embed(['a text']); print('embedded')"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**environment, "HOME": str(tmp_path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert answer.stdout.strip() == "embedded"
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_text_of_signs_has_a_vector_of_its_meaning_alone(embedder: OfflineEmbedder):

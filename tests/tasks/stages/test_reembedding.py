@@ -11,15 +11,24 @@ import pytest
 from index_store.catalog_files import load_catalog
 from index_store.collections import load_manifest
 from index_store.embedders.registry import open_embedder
+from index_store.embedders.remote.options import PaceOptions, RemoteOptions
 from index_store.errors import CorruptArtifactError, UsageError
 from index_store.log import CommitLog
 from index_store.log_records import PRODUCTION
 from index_store.manifest import Manifest
-from index_store.records import DocumentRecord
+from index_store.records import DocumentRecord, Reason
+from index_store.search_options import Question, Retrieval, SearchOptions
 from index_store.snapshot import Snapshot
 from index_store.storage.memory import MemoryStorage
+from tasks.parse import parse_documents
+from tasks.plan import plan_run
+from tasks.resources import resources
+from tasks.scan import scan_sources
+from tasks.stages.concluding import NO_SOURCE
+from tasks.stages.planning import chunker_of
 from tasks.stages.reporting import RunReport
 from tasks.stages.run_options import RunOptions
+from tests.support.embedding_server import Behaviour, EmbeddingServer
 from tests.support.plain_run import run_plainly
 from tests.support.small_sources import (
     BROKEN_PDF,
@@ -83,6 +92,23 @@ def first_hit(storage: MemoryStorage, question: str) -> str:
         return snapshot.nearest(embedder.embed_question(question), 1)[0].uri
 
 
+def found_by(storage: MemoryStorage, group: str) -> set[str]:
+    """Documents that somebody of a group can find."""
+    vector = open_embedder(OFFLINE).embed_question("Sentence 2 of rules")
+    options = SearchOptions(
+        k=30, retrieval=Retrieval.DENSE, groups=frozenset({group}), near_duplicates=True
+    )
+    with Snapshot.open(storage, COLLECTION) as snapshot:
+        return {hit.uri for hit in snapshot.search(Question(vector=vector), options)}
+
+
+def cut_off_after_parsing(options: RunOptions, storage: MemoryStorage) -> None:
+    with resources(options, storage=storage):
+        plan = plan_run.fn(options, scan_sources.fn(options))
+        for number in range(plan.batches):
+            parse_documents.fn(options, number)
+
+
 def worked(report: RunReport) -> dict[str, int]:
     return {name: count for name, count in report.documents.items() if count}
 
@@ -127,6 +153,20 @@ def test_a_full_rebuild_cuts_by_the_tokenizer_of_the_embedder(source: Path):
     assert production(storage).chunker == production(fresh).chunker
 
 
+def test_a_night_that_lacks_the_tokenizer_stops_and_does_not_cut_everything_anew(source: Path):
+    storage = trusted("tokenizer")
+    run_plainly(told(source), storage)
+    standing = production(storage)
+    cut_elsewhere = replace(standing, chunker=standing.chunker.replace("pieces-", "gone-"))
+    own = standing.embedder
+    with pytest.raises(UsageError, match="counted by the tokenizer gone-"):
+        chunker_of(told(source), cut_elsewhere, own)
+    assert chunker_of(told(source, full=True), cut_elsewhere, own) == standing.chunker
+    # Every vector is new that night, so chunks may be too.
+    earlier = replace(cut_elsewhere, embedder=replace(own, model="another"))
+    assert chunker_of(told(source), earlier, own) == standing.chunker
+
+
 def test_another_chunk_size_on_the_same_night_cuts_anew(source: Path):
     storage, fresh = trusted("size"), trusted("fresh-size")
     run_plainly(told(source), storage)
@@ -167,6 +207,66 @@ def test_last_good_text_stays_with_the_reason_why_it_is_no_newer(source: Path):
     assert {uri for _, uri, _ in before} > {"rules.pdf"}
 
 
+def test_a_document_that_fails_on_that_very_night_keeps_its_last_good_text(source: Path):
+    storage = trusted("fails-now")
+    write(source / "rules.pdf", pdf(prose("rules")))
+    run_plainly(told(source), storage)
+    before, known = chunks(storage), lines(storage)
+    write(source / "rules.pdf", BROKEN_PDF)
+    report = run_plainly(told(source, OFFLINE), storage)
+    assert worked(report) == {"reembedded": 3, "rejected": 2}
+    assert chunks(storage) == before
+    line, was = lines(storage)["rules.pdf"], known["rules.pdf"]
+    assert line.rejection is not None
+    assert line.rejection.reason is Reason.CORRUPT
+    assert (line.indexed_hash, line.tokens) == (was.content_hash, was.tokens)
+    assert (line.attributes, line.quality) == (was.attributes, was.quality)
+    assert run_plainly(told(source, OFFLINE), storage).unchanged
+
+
+def test_last_good_text_outlives_a_retry_on_that_night(source: Path):
+    storage = trusted("retried")
+    write(source / "rules.pdf", pdf(prose("rules")))
+    run_plainly(told(source), storage)
+    write(source / "rules.pdf", BROKEN_PDF)
+    run_plainly(told(source), storage)
+    before = chunks(storage)
+    run_plainly(told(source, OFFLINE, retry_rejected=True), storage)
+    assert chunks(storage) == before
+
+
+def test_last_good_text_goes_when_it_is_not_wanted(source: Path):
+    storage = trusted("not-wanted")
+    write(source / "rules.pdf", pdf(prose("rules")))
+    run_plainly(told(source), storage)
+    write(source / "rules.pdf", BROKEN_PDF)
+    run_plainly(told(source, OFFLINE, keep_last_good=False), storage)
+    assert "rules.pdf" not in {uri for _, uri, _ in chunks(storage)}
+
+
+def test_last_good_text_is_read_by_those_alone_who_may_now(source: Path):
+    storage = trusted("rights")
+    write(source / "rules.pdf", pdf(prose("rules")))
+    run_plainly(told(source), storage)
+    write(source / "rules.pdf", BROKEN_PDF)
+    write(source / "rules.pdf.json", '{"groups": ["law"]}')
+    run_plainly(told(source, OFFLINE), storage)
+    assert lines(storage)["rules.pdf"].attributes.groups == ("law",)
+    assert "rules.pdf" in found_by(storage, "law")
+    assert "rules.pdf" not in found_by(storage, "other")
+
+
+def test_a_full_rebuild_after_a_killed_one_parses_and_judges_every_document(source: Path):
+    storage = trusted("killed")
+    run_plainly(told(source), storage)
+    known = lines(storage)
+    cut_off_after_parsing(told(source, OFFLINE), storage)
+    run_plainly(told(source, full=True), storage)
+    assert {uri: line.quality for uri, line in lines(storage).items()} == {
+        uri: line.quality for uri, line in known.items()
+    }
+
+
 def test_stored_text_needs_no_source_at_all(source: Path):
     storage = trusted("no-source")
     run_plainly(told(source), storage)
@@ -178,7 +278,34 @@ def test_stored_text_needs_no_source_at_all(source: Path):
     assert worked(report) == {"reembedded": 3, "rejected": 1}
     assert chunks(storage) == before
     assert lines(storage) == known
-    assert run_plainly(again(there), storage).unchanged
+    assert NO_SOURCE in report.warnings
+    idle = run_plainly(again(there), storage)
+    assert idle.unchanged
+    assert NO_SOURCE in idle.warnings
+
+
+def test_a_document_that_an_embedder_refused_is_tried_again_by_another_one_alone(source: Path):
+    storage = trusted("refused")
+    behaviour = Behaviour(key=None, poison="wages")
+    with EmbeddingServer(behaviour).running() as server:
+
+        def night(model: str, **change: object) -> RunReport:
+            remote = RemoteOptions(base_url=server.url, pace=PaceOptions(retries=0, give_up_s=1))
+            options = told(source, f"openai:{model}@16", **change)
+            return run_plainly(
+                replace(options, embed=replace(options.embed, remote=remote)), storage
+            )
+
+        assert worked(night("old")) == {"added": 2, "rejected": 2}
+        assert night("old").unchanged
+        assert worked(night("new")) == {"reembedded": 2, "rejected": 2}
+        assert night("new").unchanged
+        behaviour.poison = None
+        assert night("new").unchanged
+        assert worked(night("newest")) == {"changed": 1, "reembedded": 2, "rejected": 1}
+        behaviour.poison = "wages"
+        assert worked(night("last", stored_text=True)) == {"reembedded": 2, "rejected": 2}
+        assert night("last").unchanged
 
 
 def test_stored_text_of_nothing_says_so(source: Path):

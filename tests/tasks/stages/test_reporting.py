@@ -31,7 +31,8 @@ def test_plan_lists_changes_with_reasons_and_leaves_out_what_is_kept():
         PlanItem(uri="a.txt", action=Action.ADDED, reason="not in the last catalog"),
         PlanItem(uri="b.txt", action=Action.KEPT, reason="same content"),
     ]
-    page = plan_markdown(Plan(items=tuple(items)))
+    page = plan_markdown(Plan(items=tuple(items)), kept=1234)
+    assert "| kept | 1,234 |" in page
     assert "| a.txt | added | not in the last catalog |" in page
     assert "b.txt" not in page
 

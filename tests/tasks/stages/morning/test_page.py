@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from lxml import etree, html
 
-from tasks.stages.morning.page import commands, page, verdict
+from tasks.stages.morning.page import WHERE_TYPED, commands, page, verdict
 from tasks.stages.reporting import RunReport
 from tests.tasks.stages.morning.builders import FAILED, NASTY, REPORT, RESTRICTED, morning
 
@@ -79,6 +79,8 @@ def test_the_verdict_and_what_to_type_follow_what_happened():
     assert "rollback" in commands(REPORT)[0]
     shown = html.document_fromstring(page(morning(BLOCKED))).xpath("//pre")[0].text_content()
     assert shown.splitlines() == list(commands(BLOCKED))
+    assert WHERE_TYPED in page(morning(BLOCKED))
+    assert WHERE_TYPED not in page(morning(replace(REPORT, unchanged=True)))
     assert [line.split()[1] for line in commands(BLOCKED)] == ["diff", "promote"]
     assert "--override" in commands(BLOCKED)[1]
     assert commands(replace(REPORT, unchanged=True)) == ()
