@@ -15,7 +15,6 @@ import yaml
 from prefect.settings import Settings
 
 from flows.prefect_environment import prepare_prefect
-
 from retriever.routes.gate import OPEN_PATHS
 
 BIN = Path(sys.executable).parent
