@@ -8,24 +8,22 @@ night is what `nightpress run` starts over 30 small documents.
 """
 
 import argparse
-import contextlib
 import os
-import pwd
-import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import httpx
 from our_tests import ROOT
 
 from tests.support.command_line import CommandLine
-from tests.support.prefect_service import PrefectService, prefect_service
-from tests.support.s3_servers import free_ports
+from tests.support.postgres_server import postgres_server
+from tests.support.prefect_database import PostgresDatabase, SqliteDatabase
+from tests.support.prefect_service import PrefectService, prefect_service, shipped_settings
 from tests.support.small_sources import prose, write
 
 BURST = """
@@ -47,13 +45,6 @@ def burst(count: int) -> None:
 burst(int(sys.argv[1]))
 """
 QUIET_S = 20.0  # without another record, after which no more is expected
-TUNED = {
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
-    "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "100",
-}
 
 
 def main() -> None:
@@ -67,14 +58,13 @@ def main() -> None:
         folder = Path(place)
         folder.chmod(0o755)
         database = folder / "sqlite"
-        _measure("SQLite", database, given.tasks, {}, lambda: _folder_bytes(database))
+        size = SqliteDatabase(database / "prefect.db").size_bytes
+        _measure("SQLite", database, given.tasks, {}, size)
         if given.postgres:
-            with postgres(folder / "postgres", given.postgres, given.user) as address:
-                told = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": address}
-                _measure(
-                    "PostgreSQL", folder / "server", given.tasks, told,
-                    lambda: _postgres_bytes(given.postgres, address),
-                )  # fmt: skip
+            with postgres_server(folder / "postgres", given.postgres, given.user) as server:
+                told = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": server.address}
+                size = PostgresDatabase(server).size_bytes
+                _measure("PostgreSQL", folder / "server", given.tasks, told, size)
 
 
 def _measure(
@@ -84,7 +74,7 @@ def _measure(
     told: Mapping[str, str],
     size: Callable[[], int],
 ) -> None:
-    with prefect_service(folder, **TUNED, **told) as service:
+    with prefect_service(folder, **shipped_settings(ROOT), **told) as service:
         for count in bursts:
             before, began = size(), time.perf_counter()
             subprocess.run(
@@ -141,46 +131,6 @@ def _night(service: PrefectService, folder: Path, night: str) -> None:
     }
     CommandLine(folder=folder, environment=told, is_warm=False)("run")
     threading.Event().wait(QUIET_S)  # the server records after the run has ended
-
-
-@contextlib.contextmanager
-def postgres(folder: Path, programs: Path, user: str) -> Iterator[str]:
-    """Run a PostgreSQL server on a fresh folder; yields Prefect's address of it."""
-    (port,) = free_ports(1)
-    folder.mkdir()
-    shutil.chown(folder, user)
-    entry = pwd.getpwnam(user)
-    data = folder / "data"
-    subprocess.run(
-        [programs / "initdb", "-D", data, "-U", "prefect", "-A", "trust"],
-        check=True, capture_output=True, cwd=folder, user=entry.pw_uid, group=entry.pw_gid,
-    )  # fmt: skip
-    words = ["-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-k", folder]
-    server = subprocess.Popen(
-        [programs / "postgres", *words], cwd=folder, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, user=entry.pw_uid, group=entry.pw_gid,
-    )  # fmt: skip
-    try:
-        ready = [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
-        while subprocess.run(ready, capture_output=True, check=False).returncode:
-            time.sleep(0.2)
-        yield f"postgresql+asyncpg://prefect@127.0.0.1:{port}/postgres"
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _postgres_bytes(programs: Path, address: str) -> int:
-    asked = "select pg_database_size('postgres')"
-    done = subprocess.run(
-        [programs / "psql", address.replace("+asyncpg", ""), "-Atc", asked],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    return int(done.stdout)
-
-
-def _folder_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("prefect.db*"))
 
 
 if __name__ == "__main__":

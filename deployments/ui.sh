@@ -26,6 +26,8 @@ start() {
   export PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1   # both: each silences another sender
   export PREFECT_SERVER_UI_V2_ENABLED=false                      # the second UI asks a foreign host for its settings
   export PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT=false
+  export PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED=events,flow_runs
+  export PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD=2592000   # 30 days for runs, their logs and artifacts
   export PREFECT_API_URL=http://127.0.0.1:$port/api
   export PREFECT_SERVER_UI_API_URL=$PREFECT_API_URL              # else the page calls port 4200 whatever the port
 

@@ -5,7 +5,8 @@ environment of the worker, and that over the worker's `nightpress.toml`: so keys
 worker, and a form shows what a run is told.
 
 Invariants: a run that a gate, the tripwire or the budget stopped ends in the state "Blocked", which
-is told apart from "Failed"; a run from a deployment takes older ones that are due with it.
+is told apart from "Failed"; a run from a deployment takes older ones that are due with it; no task
+run bears a tag.
 """
 
 import functools
@@ -15,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
+from prefect.context import FlowRunContext, TagsContext
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
@@ -62,7 +63,9 @@ def entry(
         try:
             told = told_settings(settings, os.environ)
             skip_what_is_due_too()
-            return function(told, *args, **kwargs)
+            # Task runs would take over the tags of the flow run, and wait for a slot for each.
+            with TagsContext(current_tags=set()):
+                return function(told, *args, **kwargs)
         except StoppedError as error:
             if FlowRunContext.get() is None:
                 raise

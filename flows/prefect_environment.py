@@ -14,6 +14,9 @@ DEFAULTS = {
     # The temporary server needs 6 to 7 s on two quiet cores; a busy machine gets a minute.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "60",
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
+    # Runs with their logs and artifacts stay 30 days; events seven, which is Prefect's own.
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(30 * 86_400),
 }
 # The first is the server's telemetry, the second the client's; one alone does not silence both.
 # The third is Ray's, which heeds neither.

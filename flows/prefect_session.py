@@ -42,6 +42,7 @@ def call_flow(
     flow = load()
     if server is not None:
         server.wait_until_ready()
+        tags = (*tags, *_mark_after_forgetting())
     try:
         with surroundings(tags, is_temporary=server is not None):
             return flow(options)
@@ -72,3 +73,11 @@ def surroundings(named: tuple[str, ...], *, is_temporary: bool) -> Iterator[None
     updates = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None} if is_temporary else {}
     with temporary_settings(updates), tags(*named):
         yield
+
+
+def _mark_after_forgetting() -> tuple[str, ...]:
+    """Forget old runs of a temporary server, and return the tag by which this one is found."""
+    from flows.old_runs import MARK, forget_old_runs  # noqa: PLC0415 - needs the environment
+
+    forget_old_runs()
+    return (MARK,)

@@ -11,7 +11,6 @@ import os
 from typing import Any
 
 from prefect import flow
-from prefect.context import TagsContext
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -77,9 +76,7 @@ def reindex(settings: NightSettings) -> RunReport:
     """
     options = run_options(with_key(settings, os.environ), new_run_id())
     progress, timeline = Progress(options), Timeline(began_at_ms=system_clock_ms())
-    # Task runs would take over the tags of the flow run, and wait for a slot for each of them.
     with (
-        TagsContext(current_tags=set()),
         recorded("reindex", options, timeline),
         resources(options),
         spread_out(settings, options.run),

@@ -5,13 +5,16 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import compose_spec
 import pytest
 import yaml
+from prefect.settings import Settings
 
+from flows.prefect_environment import prepare_prefect
 from retriever.routes.gate import OPEN_PATHS
 
 BIN = Path(sys.executable).parent
@@ -214,3 +217,24 @@ def test_open_webui_is_told_what_its_chart_reads(files: Path):
         assert each["spec"]["syncPolicy"]["automated"] == {"prune": True, "selfHeal": True}
         sources = each["spec"].get("sources") or [each["spec"]["source"]]
         assert all("*" not in str(source["targetRevision"]) for source in sources)
+
+
+def test_every_server_that_is_described_deletes_what_is_old(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+):
+    settings: dict[str, str] = {}
+    prepare_prefect(settings)
+    expected = {name: told for name, told in settings.items() if "_DB_VACUUM_" in name}
+    for name, told in expected.items():
+        monkeypatch.setenv(name, told)
+    read = Settings().server.services.db_vacuum
+    assert {"events", "flow_runs"} <= read.enabled_vacuum_types
+    assert read.retention_period == timedelta(days=30)
+
+    compose = yaml.safe_load((files / "compose.yaml").read_text())
+    in_compose = compose["services"]["prefect"]["environment"]
+    (container,) = pods(files / "kubernetes" / "base" / "prefect.yaml")["prefect"]["containers"]
+    in_cluster = {each["name"]: each.get("value") for each in container["env"]}
+    in_script = dict(re.findall(r"^ *export (\w+)=(\S+)", (files / "ui.sh").read_text(), re.M))
+    for described in (in_compose, in_cluster, in_script):
+        assert {name: described.get(name) for name in expected} == expected
