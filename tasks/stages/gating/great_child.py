@@ -40,6 +40,7 @@ def main() -> None:
         for suite in json.loads(line):
             passed |= _checked(source, suite)
     json.dump(passed, answer)
+    answer.flush()  # at its end Python flushes what is called sys.stdout then
 
 
 def _checked(source: Any, suite: Json) -> dict[str, bool]:  # noqa: ANN401 - foreign

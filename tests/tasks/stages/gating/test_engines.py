@@ -50,6 +50,12 @@ def test_both_engines_find_the_same(kind: type[Engine]):
     assert len(found) == len(SUITE.expectations) - 1
 
 
+def test_the_answer_arrives_whole_however_output_is_buffered(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    with closing(GreatEngine()) as engine:
+        assert engine.check([SUITE])
+
+
 def test_an_engine_that_was_not_needed_leaves_no_process():
     before = set(psutil.Process().children())  # other tests keep processes of their own
     engine = GreatEngine()
